@@ -1,0 +1,74 @@
+//! Mail addresses: RFC 5321 and 5322 parsing and quoting as Postfix understands them.
+//!
+//! An [`Address`] is in *internal* form: unquoted, `local@domain` split at the last `@`, possibly without a domain, empty for `<>`.
+//! It is bytes, since strangers send what they like. The *external* form, quoted as RFC 5322 wants, is what goes into headers, SMTP
+//! commands and log lines.
+
+use bstr::{BStr, BString, ByteSlice};
+use std::fmt;
+
+/// An address in internal form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address(BString);
+
+impl Address {
+    /// From internal form, as it is.
+    pub fn new(internal: impl Into<BString>) -> Address {
+        Address(internal.into())
+    }
+
+    /// The empty address, `<>`.
+    pub fn empty() -> Address {
+        Address::default()
+    }
+
+    /// Whether this is `<>`.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The internal form.
+    pub fn as_bytes(&self) -> &BStr {
+        self.0.as_bstr()
+    }
+
+    /// What stands before the last `@`, or all.
+    pub fn local(&self) -> &BStr {
+        match self.0.rfind_byte(b'@') {
+            Some(at) => self.0[..at].as_bstr(),
+            None => self.0.as_bstr(),
+        }
+    }
+
+    /// What stands after the last `@`.
+    pub fn domain(&self) -> Option<&BStr> {
+        self.0.rfind_byte(b'@').map(|at| self.0[at + 1..].as_bstr())
+    }
+}
+
+/// The internal form; use [`Address::external`] for log lines, headers and SMTP.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0.as_bstr(), f)
+    }
+}
+
+#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
+impl Address {
+    /// The external form: the local part quoted where RFC 5322 asks for it (`"a b"@c`); empty stays empty.
+    pub fn external(&self) -> BString {
+        todo!()
+    }
+
+    /// From external form (`"a b"@c`, without `<>`): quotes and backslashes removed.
+    pub fn from_external(text: &[u8]) -> Address {
+        todo!()
+    }
+
+    /// Splits the local part at the first character of `delimiters` (`recipient_delimiter`): `user+ext@d` gives `user@d` and `ext`,
+    /// which keeps its delimiter apart. `None` where there is no extension. `mailer-daemon`, `double-bounce`, `postmaster` (case
+    /// ignored) and `owner-…`/`…-request` with delimiter `-` (`owner_request_special`) are never split.
+    pub fn split_extension(&self, delimiters: &str, owner_request_special: bool) -> Option<(Address, BString)> {
+        todo!()
+    }
+}

@@ -1,0 +1,5 @@
+//! postdrop: set-gid, so it stands alone.
+
+fn main() -> std::process::ExitCode {
+    posthaste_cmd_postdrop::main(std::env::args_os().collect())
+}

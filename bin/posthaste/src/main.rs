@@ -1,0 +1,25 @@
+//! All user and administration commands in one program, told apart by the name it is called by.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let name = arguments.first().map(|name| posthaste_cli::program_name(name)).unwrap_or_default();
+    match name.as_str() {
+        "mailq" | "newaliases" | "sendmail" => posthaste_cmd_sendmail::main(arguments),
+        "postalias" | "postmap" => posthaste_cmd_postmap::main(arguments),
+        "postcat" => posthaste_cmd_postcat::main(arguments),
+        "postconf" => posthaste_cmd_postconf::main(arguments),
+        "postfix" => posthaste_cmd_postfix::main(arguments),
+        "postkick" => posthaste_cmd_postkick::main(arguments),
+        "postlock" => posthaste_cmd_postlock::main(arguments),
+        "postlog" => posthaste_cmd_postlog::main(arguments),
+        "postsuper" => posthaste_cmd_postsuper::main(arguments),
+        "smtp-sink" => posthaste_cmd_smtp_sink::main(arguments),
+        "smtp-source" => posthaste_cmd_smtp_source::main(arguments),
+        other => {
+            eprintln!("posthaste: fatal: called as \"{other}\", which is no command of Posthaste; call it by a link such as postconf");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! postqueue: set-gid, so it stands alone.
+
+fn main() -> std::process::ExitCode {
+    posthaste_cmd_postqueue::main(std::env::args_os().collect())
+}

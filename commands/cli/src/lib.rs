@@ -1,0 +1,165 @@
+//! One table per command: from it come `--help` and the man page.
+//!
+//! ```
+//! use posthaste_cli::{Manual, Opt};
+//! const MANUAL: Manual = Manual {
+//!     name: "postkick",
+//!     section: 1,
+//!     summary: "kick a Postfix service",
+//!     synopsis: &["postkick [-c config_dir] [-v] class service request"],
+//!     description: "Sends request to the named service over a local transport channel.",
+//!     options: &[Opt { flag: "-v", argument: "", text: "Verbose logging." }],
+//!     sections: &[],
+//! };
+//! assert!(MANUAL.help().contains("postkick"));
+//! ```
+
+use std::fmt::Write as _;
+
+/// The manual of one command.
+#[derive(Debug)]
+pub struct Manual {
+    /// Name of the command.
+    pub name: &'static str,
+    /// Manual section, 1 or 8.
+    pub section: u8,
+    /// One line, without the name.
+    pub summary: &'static str,
+    /// One entry for each form of the command line.
+    pub synopsis: &'static [&'static str],
+    /// Paragraphs, separated by empty lines.
+    pub description: &'static str,
+    /// In the order in which they are shown.
+    pub options: &'static [Opt],
+    /// Further sections: title and paragraphs (`EXIT STATUS`, `FILES`, …).
+    pub sections: &'static [(&'static str, &'static str)],
+}
+
+/// One option.
+#[derive(Debug)]
+pub struct Opt {
+    /// `-q`.
+    pub flag: &'static str,
+    /// Its argument's name, or empty.
+    pub argument: &'static str,
+    /// What it does.
+    pub text: &'static str,
+}
+
+impl Manual {
+    /// The text of `--help`.
+    pub fn help(&self) -> String {
+        let mut out = format!("{} - {}\n\n", self.name, self.summary);
+        for (i, form) in self.synopsis.iter().enumerate() {
+            let _ = writeln!(out, "{}{form}", if i == 0 { "Usage: " } else { "       " });
+        }
+        let _ = writeln!(out, "\n{}", wrap(self.description, 0));
+        if !self.options.is_empty() {
+            out.push_str("\nOptions:\n");
+        }
+        for option in self.options {
+            let _ = writeln!(out, "  {}", [option.flag, option.argument].join(" ").trim_end());
+            let _ = writeln!(out, "{}", wrap(option.text, 6));
+        }
+        for (title, text) in self.sections {
+            let _ = writeln!(out, "\n{title}:\n{}", wrap(text, 2));
+        }
+        out
+    }
+
+    /// The man page, in roff.
+    pub fn man(&self) -> String {
+        let mut out = format!(
+            ".TH {} {} \"\" \"Posthaste\"\n.SH NAME\n{} \\- {}\n",
+            self.name.to_uppercase(),
+            self.section,
+            self.name,
+            roff(self.summary)
+        );
+        out.push_str(".SH SYNOPSIS\n.nf\n");
+        for form in self.synopsis {
+            let _ = writeln!(out, "{}", roff(form));
+        }
+        let _ = writeln!(out, ".fi\n.SH DESCRIPTION\n{}", paragraphs(self.description));
+        if !self.options.is_empty() {
+            out.push_str(".SH OPTIONS\n");
+        }
+        for option in self.options {
+            let _ = writeln!(out, ".TP\n\\fB{}\\fR \\fI{}\\fR\n{}", roff(option.flag), roff(option.argument), paragraphs(option.text));
+        }
+        for (title, text) in self.sections {
+            let _ = writeln!(out, ".SH {}\n{}", roff(title), paragraphs(text));
+        }
+        out
+    }
+}
+
+/// The name a program was called by, without its folder.
+pub fn program_name(argument: &std::ffi::OsStr) -> String {
+    std::path::Path::new(argument).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn wrap(text: &str, indent: usize) -> String {
+    let pad = " ".repeat(indent);
+    let mut lines = Vec::new();
+    for paragraph in text.split("\n\n") {
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        let mut line = pad.clone();
+        for word in paragraph.split_whitespace() {
+            if line.len() > indent && line.len() + 1 + word.chars().count() > 78 {
+                lines.push(std::mem::replace(&mut line, pad.clone()));
+            }
+            if line.len() > indent {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+fn paragraphs(text: &str) -> String {
+    text.split("\n\n").map(roff).collect::<Vec<_>>().join("\n.PP\n")
+}
+
+fn roff(text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            let line = line.trim().replace('\\', "\\e").replace('-', "\\-");
+            if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANUAL: Manual = Manual {
+        name: "postx",
+        section: 1,
+        summary: "does x",
+        synopsis: &["postx [-v] file"],
+        description: "First paragraph.\n\nSecond paragraph.",
+        options: &[Opt { flag: "-v", argument: "", text: "Verbose." }],
+        sections: &[("EXIT STATUS", "0 when all went well.")],
+    };
+
+    #[test]
+    fn help_shows_usage_options_and_sections() {
+        let help = MANUAL.help();
+        for part in ["Usage: postx [-v] file", "  -v\n      Verbose.", "EXIT STATUS:\n  0 when"] {
+            assert!(help.contains(part), "{help}");
+        }
+    }
+
+    #[test]
+    fn man_escapes_hyphens_and_leading_dots() {
+        assert!(MANUAL.man().contains("\\fB\\-v\\fR"));
+        assert_eq!(roff(".forward"), "\\&.forward");
+    }
+}

@@ -1,0 +1,1 @@
+//! SMTP and LMTP engines without I/O: bytes in, events out, for the server and the client.
