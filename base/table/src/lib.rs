@@ -97,6 +97,11 @@ impl Maps {
         todo!()
     }
 
+    /// The name given at opening: the parameter.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Whether no table is configured.
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
