@@ -8,6 +8,7 @@
 pub mod bounce;
 pub mod delivery;
 mod envelope;
+pub mod frame;
 pub mod qmgr;
 pub mod wire;
 
