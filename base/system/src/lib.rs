@@ -1,3 +1,6 @@
 //! The thin typed border with the operating system: users and groups, credentials, mailbox locks.
 //!
 //! This is one of the few crates that may hold `unsafe` code; each module owns one system interface and gives it a safe face.
+
+pub mod credentials;
+pub mod locks;

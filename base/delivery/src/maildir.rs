@@ -1,0 +1,108 @@
+//! Writing a message into a Maildir: `tmp`, sync, `new`.
+
+use crate::copy::{Copy, CopyError};
+use crate::mailbox::{MailboxError, reason, status_of, sync_parent};
+use posthaste_log::Logger;
+use posthaste_queue::Content;
+use posthaste_system::credentials::{Identity, as_user};
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Delivers into the Maildir `folder` with the rights of `owner`; makes the folder and its three parts where they are missing.
+///
+/// File and folder are on disk when this returns `Ok`. `size_limit` is for the one file. Blocks for the syncs.
+pub fn deliver(
+    folder: &Path,
+    owner: Identity,
+    host: &str,
+    size_limit: Option<u64>,
+    copy: &Copy,
+    content: &mut Content,
+    log: &Logger,
+) -> Result<(), MailboxError> {
+    as_user(owner, || deliver_as(folder, owner, host, size_limit, copy, content, log))
+        .unwrap_or_else(|e| Err(MailboxError { status: "4.3.0", text: format!("cannot act as uid {}: {}", owner.uid, reason(&e)) }))
+}
+
+fn deliver_as(
+    folder: &Path,
+    owner: Identity,
+    host: &str,
+    size_limit: Option<u64>,
+    copy: &Copy,
+    content: &mut Content,
+    log: &Logger,
+) -> Result<(), MailboxError> {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Many deliveries of one process in one second: the process id alone is not unique.
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let tmp = folder.join("tmp").join(format!("{}.P{}Q{serial}.{host}", now.as_secs(), std::process::id()));
+    let file = create(folder, &tmp).map_err(|error| {
+        let text = format!("create maildir file {}: {}", tmp.display(), reason(&error));
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            posthaste_log::warn!(log, "maildir access problem for UID/GID={}/{}: {text}", owner.uid, owner.gid);
+            posthaste_log::warn!(log, "perhaps you need to create the maildirs in advance");
+        }
+        MailboxError { status: status_of(&error), text }
+    })?;
+    let result = write(&file, copy, content, size_limit).and_then(|()| publish(&file, &tmp, folder, now.as_secs(), host));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&tmp);
+    }
+    result
+}
+
+fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
+    let open = || File::options().write(true).create_new(true).mode(0o600).open(tmp);
+    match open() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let mut builder = DirBuilder::new();
+            builder.mode(0o700).recursive(true);
+            for part in ["tmp", "new", "cur"] {
+                // Where this fails, opening the file says why.
+                if builder.create(folder.join(part)).is_ok() && part == "tmp" {
+                    sync_parent(folder);
+                }
+            }
+            sync_parent(tmp.parent().unwrap_or(folder));
+            open()
+        }
+        result => result,
+    }
+}
+
+fn write(file: &File, copy: &Copy, content: &mut Content, size_limit: Option<u64>) -> Result<(), MailboxError> {
+    let mut out = BufWriter::with_capacity(64 * 1024, file);
+    let written = copy.run(content, &mut out).and_then(|()| out.flush().map_err(CopyError::from));
+    let _ = out.into_parts();
+    written.map_err(|error| match error {
+        CopyError::Write(e) => MailboxError { status: status_of(&e), text: format!("error writing message: {}", reason(&e)) },
+        CopyError::Read(e) => MailboxError { status: "4.3.0", text: format!("error reading message: {e}") },
+    })?;
+    let length = file.metadata().map_err(|e| failed(&e))?.len();
+    if size_limit.is_some_and(|limit| length > limit) {
+        return Err(MailboxError { status: "5.2.2", text: String::from("error writing message: File too large") });
+    }
+    file.sync_all().map_err(|e| failed(&e))
+}
+
+fn failed(error: &io::Error) -> MailboxError {
+    MailboxError { status: status_of(error), text: format!("error writing message: {}", reason(error)) }
+}
+
+fn publish(file: &File, tmp: &Path, folder: &Path, seconds: u64, host: &str) -> Result<(), MailboxError> {
+    let meta = file.metadata().map_err(|e| failed(&e))?;
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_micros();
+    let name = format!("{seconds}.V{:x}I{:x}M{micros}.{host}", meta.dev(), meta.ino());
+    let target: PathBuf = folder.join("new").join(name);
+    std::fs::rename(tmp, &target)
+        .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
+    // The message is about to leave the queue: its new name has to be on disk before that.
+    sync_parent(&target);
+    Ok(())
+}
