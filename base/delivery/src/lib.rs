@@ -5,6 +5,7 @@
 //! recipient of a request, in any order, as each is finished. What they return goes to the queue manager. Agents that use connections
 //! more than once or have something to tell about TLS go through [`Reporter::over`].
 
+pub mod command;
 pub mod copy;
 pub mod delay;
 pub mod filter;

@@ -40,6 +40,25 @@ pub fn as_user<T>(who: Identity, action: impl FnOnce() -> T) -> io::Result<T> {
     Ok(result)
 }
 
+/// Makes the child of `command` change its root, then its directory (below the new root), and only then become `who`.
+///
+/// The standard library switches users before any such step, and chroot(2) needs root: so do not give `uid` and `gid` to `command` as well.
+pub fn chroot_child(command: &mut std::process::Command, root: std::path::PathBuf, directory: std::path::PathBuf, who: Identity) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only system calls are made, on values that were allocated before the fork. The child has one thread, so the
+    // calls for a thread are calls for the process.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::chroot(root.as_path())?;
+            rustix::process::chdir(directory.as_path())?;
+            let (uid, gid) = (libc::c_long::from(who.uid), libc::c_long::from(who.gid));
+            set_groups(&[])?;
+            check(libc::syscall(libc::SYS_setresgid, gid, gid, gid))?;
+            check(libc::syscall(libc::SYS_setresuid, uid, uid, uid))
+        });
+    }
+}
+
 struct Back {
     before: Identity,
     groups: Vec<u32>,
