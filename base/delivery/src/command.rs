@@ -202,7 +202,7 @@ fn leading_status(output: &[u8]) -> Option<(String, &[u8])> {
     let parts: Vec<&str> = code.split('.').collect();
     let digits = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     let valid = parts.len() == 3 && matches!(parts[0], "4" | "5") && digits(parts[1]) && digits(parts[2]);
-    valid.then(|| (code.to_owned(), output[end..].trim_start()))
+    valid.then(|| (code.to_owned(), output[end..].trim_ascii_start()))
 }
 
 /// sysexits(3): enhanced status and text. Observed on Postfix: 71 and 75 may pass.

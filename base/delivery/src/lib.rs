@@ -8,6 +8,7 @@
 pub mod command;
 pub mod copy;
 pub mod delay;
+pub mod delivered;
 pub mod filter;
 pub mod mailbox;
 pub mod maildir;
