@@ -9,40 +9,34 @@
 
 pub mod clock;
 pub mod commit;
+mod content;
 pub mod disk;
+mod envelope;
+mod id;
+pub mod log;
+pub mod read;
+mod real;
+pub mod record;
+pub mod scan;
+#[cfg(test)]
+mod tests;
+mod writer;
 
-use bstr::{BStr, BString};
+pub use content::{Content, Text};
+pub use id::QueueId;
+pub use record::RecordType;
+pub use writer::{Completed, Writer};
+
+use bstr::BString;
 use posthaste_address::Address;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A queue id, short (`66CDB9940C5`) or long (`4jWhXR3gX9z1ShPk`). Legal characters only.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueueId(Box<str>);
-
-impl QueueId {
-    /// `None` for a name that cannot be a queue file (1–255 characters, alphanumerics and `_`).
-    pub fn parse(name: &str) -> Option<QueueId> {
-        let ok = (1..=255).contains(&name.len()) && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
-        ok.then(|| QueueId(name.into()))
-    }
-
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for QueueId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A folder of the queue that holds messages or recipient logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the directories")]
 pub enum QueueName {
     Active,
     Bounce,
@@ -74,39 +68,6 @@ impl QueueName {
             QueueName::Trace => "trace",
         }
     }
-}
-
-/// A record type, the letter of the file format. Constants for all of them are in this type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RecordType(pub u8);
-
-#[allow(missing_docs, reason = "the names are those of the file format")]
-impl RecordType {
-    pub const SIZE: RecordType = RecordType(b'C');
-    pub const TIME: RecordType = RecordType(b'T');
-    pub const FULLNAME: RecordType = RecordType(b'F');
-    pub const INSPECTOR: RecordType = RecordType(b'I');
-    pub const FILTER: RecordType = RecordType(b'L');
-    pub const SENDER: RecordType = RecordType(b'S');
-    pub const RECIPIENT: RecordType = RecordType(b'R');
-    pub const DONE: RecordType = RecordType(b'D');
-    pub const CANCELED: RecordType = RecordType(b'/');
-    pub const ORIGINAL: RecordType = RecordType(b'O');
-    pub const ATTRIBUTE: RecordType = RecordType(b'A');
-    pub const VERP: RecordType = RecordType(b'V');
-    pub const WARN: RecordType = RecordType(b'W');
-    pub const KILLED: RecordType = RecordType(b'K');
-    pub const REDIRECT: RecordType = RecordType(b'>');
-    pub const POINTER: RecordType = RecordType(b'p');
-    pub const PADDING: RecordType = RecordType(b'w');
-    pub const MESSAGE: RecordType = RecordType(b'M');
-    pub const NORMAL: RecordType = RecordType(b'N');
-    pub const CONTINUED: RecordType = RecordType(b'L');
-    pub const EXTRACTED: RecordType = RecordType(b'X');
-    pub const RETURN_RECEIPT: RecordType = RecordType(b'r');
-    pub const ERRORS_TO: RecordType = RecordType(b'e');
-    pub const PRIORITY: RecordType = RecordType(b'P');
-    pub const END: RecordType = RecordType(b'E');
 }
 
 /// DSN NOTIFY flags of a recipient (`notify_flags`), 0 when none was asked.
@@ -154,6 +115,7 @@ pub struct Origin {
 
 /// What the queue manager needs of a queue file: all but the content.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the names are those of the queue file's records and attributes")]
 pub struct Envelope {
     /// Arrival (`T`), with microseconds.
     pub arrival: SystemTime,
@@ -179,6 +141,8 @@ pub struct Envelope {
     /// DSN RET: 0, 1 = FULL, 2 = HDRS.
     pub ret: u8,
     pub trace_flags: u32,
+    /// Offset of the `trace_flags` record, for [`Queue::kill_record`].
+    pub trace_flags_at: Option<u64>,
     pub message_id: BString,
     /// `transport:nexthop` that takes all recipients.
     pub content_filter: BString,
@@ -209,134 +173,135 @@ pub struct Settings {
 
 /// The queue of one instance.
 #[derive(Clone)]
+#[allow(missing_docs, reason = "the types say it")]
 pub struct Queue {
     pub settings: Arc<Settings>,
     pub disk: Arc<dyn disk::Disk>,
     pub clock: Arc<dyn clock::Clock>,
 }
 
-/// Writes the records of one new queue file, buffered. Dropping it without [`Writer::complete`] removes the file.
-pub struct Writer {
-    _private: (),
-}
-
-/// A file with all its records and its final mode that is not yet known to be on stable storage.
-pub struct Completed {
-    _private: (),
-}
-
-#[allow(clippy::todo, unused_variables, missing_docs, reason = "interface first; each body follows")]
 impl Queue {
-    /// On the real disk and clock, with the settings of main.cf.
+    /// On the real disk and clock, with the settings of main.cf. Opens the queue directory, so it works the same after `chroot`.
+    ///
+    /// With root rights, new files belong to the owner of `incoming` (which is `mail_owner`).
     pub fn open(config: &posthaste_config::Config) -> Result<Queue, posthaste_config::ConfigError> {
-        todo!()
+        let queue_directory = config.queue_directory();
+        let disk = disk::RealDisk::open(&queue_directory)
+            .map_err(|source| posthaste_config::ConfigError::Open { path: queue_directory.clone(), source })?;
+        let owner = if rustix::process::geteuid().is_root() {
+            disk::Disk::stat(&disk, Path::new("incoming")).ok().map(|stat| (stat.uid, stat.gid)).filter(|&(uid, _)| uid != 0)
+        } else {
+            None
+        };
+        let settings = Settings {
+            queue_directory,
+            hash_queue_names: config.text("hash_queue_names")?.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            hash_queue_depth: u32::try_from(config.int("hash_queue_depth")?).unwrap_or(1),
+            enable_long_queue_ids: config.bool("enable_long_queue_ids")?,
+            line_length_limit: usize::try_from(config.int("line_length_limit")?).unwrap_or(2048),
+            owner,
+        };
+        Ok(Queue { settings: Arc::new(settings), disk: Arc::new(disk), clock: Arc::new(clock::RealClock) })
     }
 
     /// Path of a message or log, relative to `queue_directory`, with its hash directories.
     pub fn path(&self, queue: QueueName, id: &QueueId) -> PathBuf {
-        todo!()
+        let mut path = String::with_capacity(48);
+        path.push_str(queue.as_str());
+        path.push('/');
+        // pickup does not look into subdirectories, and postdrop could not make them.
+        if queue != QueueName::Maildrop && self.settings.hash_queue_names.iter().any(|name| name == queue.as_str()) {
+            id.push_hash(&mut path, self.settings.hash_queue_depth);
+        }
+        path.push_str(id.as_str());
+        PathBuf::from(path)
     }
 
-    /// Creates a new file (mode 0600) with a fresh id.
-    pub fn create(&self, queue: QueueName) -> io::Result<Writer> {
-        todo!()
+    /// The inode of a message. [`io::ErrorKind::NotFound`] when it is not in that queue.
+    pub fn stat(&self, queue: QueueName, id: &QueueId) -> io::Result<disk::Stat> {
+        self.disk.stat(&self.path(queue, id))
     }
 
-    /// Opens a message for delivery: shared lock taken, content readable.
-    pub fn open_message(&self, queue: QueueName, id: &QueueId, envelope_content_offset: u64) -> io::Result<Content> {
-        todo!()
+    /// Opens a message for delivery: shared lock taken, content readable. [`ReadError::Locked`] when the queue manager holds it.
+    pub fn open_message(&self, queue: QueueName, id: &QueueId, content_offset: u64) -> Result<Content, ReadError> {
+        let file = self.disk.open(&self.path(queue, id), disk::Access::Update)?;
+        if !file.lock(disk::Lock::Shared, false)? {
+            return Err(ReadError::Locked);
+        }
+        Ok(Content::new(file, content_offset))
     }
 
-    /// Reads size record, envelope and up to `limit` recipients.
-    pub fn read_envelope(&self, queue: QueueName, id: &QueueId, limit: usize) -> Result<Envelope, ReadError> {
-        todo!()
-    }
-
-    /// Reads the next portion of recipients.
-    pub fn read_more_recipients(&self, queue: QueueName, id: &QueueId, envelope: &mut Envelope, limit: usize) -> Result<(), ReadError> {
-        todo!()
-    }
-
-    /// Overwrites the record type at `offset` (`R` by `D`). One write; not synced.
+    /// Overwrites the record type at `offset` (`R` by `D`). One write; not synced. Who has the [`Content`] open uses [`Content::mark_done`].
     pub fn mark_done(&self, queue: QueueName, id: &QueueId, offset: u64) -> io::Result<()> {
-        todo!()
+        self.overwrite(queue, id, offset, &[RecordType::DONE.0])
     }
 
-    /// Renames a message between queues (hash directories made as needed).
+    /// Overwrites the record type at `offset` by `K`: the record is to be ignored from now on (`trace_flags` after the report).
+    pub fn kill_record(&self, queue: QueueName, id: &QueueId, offset: u64) -> io::Result<()> {
+        self.overwrite(queue, id, offset, &[RecordType::KILLED.0])
+    }
+
+    /// Says in the `W` record at `offset` that the delay warning was sent.
+    pub fn mark_warned(&self, queue: QueueName, id: &QueueId, offset: u64) -> io::Result<()> {
+        let mut record = Vec::with_capacity(17);
+        record::put_record(&mut record, RecordType::WARN, &record::warn_time(None));
+        self.overwrite(queue, id, offset, &record)
+    }
+
+    /// Renames a message between queues (hash directories made as needed). Not synced.
     pub fn rename(&self, id: &QueueId, from: QueueName, to: QueueName) -> io::Result<()> {
-        todo!()
+        self.rename_path(&self.path(from, id), &self.path(to, id))
     }
 
+    /// Renames by path, relative to the queue directory; missing directories of the target are made.
+    pub fn rename_path(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.disk.rename(from, to) {
+            // The target's directory or the source may be what is missing; a second rename tells.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.disk.stat(from).is_ok() => {
+                self.make_hash_directories(to)?;
+                self.disk.rename(from, to)
+            }
+            other => other,
+        }
+    }
+
+    /// Moves a message from `active` to `deferred`, not to be tried before `until`.
+    pub fn defer(&self, id: &QueueId, until: SystemTime) -> io::Result<()> {
+        self.set_time(QueueName::Active, id, until)?;
+        self.rename(id, QueueName::Active, QueueName::Deferred)
+    }
+
+    /// Sets the modification time: the earliest time of the next try.
+    pub fn set_time(&self, queue: QueueName, id: &QueueId, time: SystemTime) -> io::Result<()> {
+        self.disk.set_times(&self.path(queue, id), time)
+    }
+
+    /// Sets the permission bits (sections 3 of the format: complete, unreadable, flush, force-expire).
+    pub fn set_mode(&self, queue: QueueName, id: &QueueId, mode: u32) -> io::Result<()> {
+        self.disk.set_mode(&self.path(queue, id), mode)
+    }
+
+    /// Removes a message (not its logs: remove these first, so that none is left over for the next message with this id).
     pub fn remove(&self, queue: QueueName, id: &QueueId) -> io::Result<()> {
-        todo!()
-    }
-}
-
-#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
-impl Writer {
-    /// The new file's id.
-    pub fn id(&self) -> &QueueId {
-        todo!()
+        self.disk.remove(&self.path(queue, id))
     }
 
-    /// Appends a record; returns its offset.
-    pub fn record(&mut self, kind: RecordType, payload: &[u8]) -> io::Result<u64> {
-        todo!()
+    fn overwrite(&self, queue: QueueName, id: &QueueId, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.open(&self.path(queue, id), disk::Access::Update)?.write_at(bytes, offset)
     }
 
-    /// Bytes so far: the offset of the next record.
-    pub fn offset(&self) -> u64 {
-        todo!()
-    }
-
-    /// Overwrites a record in place (same length): the size record, a `p` place.
-    pub fn overwrite(&mut self, offset: u64, kind: RecordType, payload: &[u8]) -> io::Result<()> {
-        todo!()
-    }
-
-    /// Flushes, sets the mode that marks a complete file. `to` may be another queue (hold): the file is renamed before it is visible.
-    pub fn complete(self, to: QueueName) -> io::Result<Completed> {
-        todo!()
-    }
-
-    /// Removes the file.
-    pub fn cancel(self) {
-        todo!()
-    }
-}
-
-#[allow(clippy::todo, reason = "interface first; each body follows")]
-impl Completed {
-    /// The message's id.
-    pub fn id(&self) -> &QueueId {
-        todo!()
-    }
-}
-
-/// A message's content, read record by record (pointers followed) for delivery. Streams; memory does not grow with the message.
-pub struct Content {
-    _private: (),
-}
-
-/// One piece of content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Text<'a> {
-    /// A whole line, or the last piece of one, without its newline.
-    Line(&'a BStr),
-    /// A piece of a long line; the line goes on.
-    Piece(&'a BStr),
-}
-
-#[allow(clippy::todo, clippy::should_implement_trait, reason = "interface first; each body follows")]
-impl Content {
-    /// The next piece, `None` at the end of the content (`X`). Any other record is [`ReadError::Corrupt`].
-    pub fn next(&mut self) -> Result<Option<Text<'_>>, ReadError> {
-        todo!()
-    }
-
-    /// Back to the first line.
-    pub fn rewind(&mut self) -> io::Result<()> {
-        todo!()
+    /// Makes the hash directories above `path` and puts their names on stable storage.
+    fn make_hash_directories(&self, path: &Path) -> io::Result<()> {
+        let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| dir.components().count() > 1).collect();
+        above.reverse();
+        for dir in above {
+            match self.disk.make_dir(dir, self.settings.owner) {
+                Ok(()) => self.disk.sync_dir(&disk::parent(dir))?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
