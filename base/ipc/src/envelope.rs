@@ -127,6 +127,7 @@ wire_struct!(Envelope {
     envelope_id,
     ret,
     trace_flags,
+    trace_flags_at,
     message_id,
     content_filter,
     redirect,

@@ -50,6 +50,7 @@ mod tests {
             envelope_id: "id+1".into(),
             ret: 2,
             trace_flags: 1024,
+            trace_flags_at: Some(300),
             message_id: "<m@example.com>".into(),
             content_filter: "scan:[127.0.0.1]:10025".into(),
             redirect: Some(Address::new("there@example.com")),

@@ -73,7 +73,11 @@ impl Queue {
         envelope.created = found.created.unwrap_or(envelope.arrival);
         envelope.sender = found.sender.ok_or_else(|| ReadError::Corrupt("no sender record".into()))?;
         let new = &mut envelope.origin;
-        if new.log_client_name.is_empty() && new.log_client_address.is_empty() && new.log_protocol_name.is_empty() && new.log_helo_name.is_empty() {
+        if new.log_client_name.is_empty()
+            && new.log_client_address.is_empty()
+            && new.log_protocol_name.is_empty()
+            && new.log_helo_name.is_empty()
+        {
             new.log_client_name = found.old.log_client_name;
             new.log_client_address = found.old.log_client_address;
             new.log_client_port = found.old.log_client_port;
@@ -164,7 +168,9 @@ fn read_records(reader: &mut Reader, envelope: &mut Envelope, limit: usize, mut 
             RecordType::END => break,
             RecordType::ATTRIBUTE => match attribute(payload) {
                 Some((b"dsn_orig_rcpt", value)) => pending.dsn_orcpt = value.into(),
-                Some((b"notify_flags", value)) => pending.notify = number::<u8>(value).filter(|n| n & !15 == 0).ok_or_else(|| bad(kind, payload, offset))?,
+                Some((b"notify_flags", value)) => {
+                    pending.notify = number::<u8>(value).filter(|n| n & !15 == 0).ok_or_else(|| bad(kind, payload, offset))?
+                }
                 Some((name, value)) => {
                     if let Some(found) = &mut found {
                         let value = value.to_owned();
@@ -199,14 +205,17 @@ fn take_record(envelope: &mut Envelope, found: &mut Found, kind: RecordType, pay
             let mut parts = fields(payload);
             let seconds = number::<u64>(parts.next()?)?;
             let micros = parts.next().map_or(Some(0), number::<u64>)?;
-            found.arrival = Some(UNIX_EPOCH + Duration::from_secs(seconds.min(i64::MAX as u64)) + Duration::from_micros(micros.min(999_999)));
+            found.arrival =
+                Some(UNIX_EPOCH + Duration::from_secs(seconds.min(i64::MAX as u64)) + Duration::from_micros(micros.min(999_999)));
         }
         RecordType::SENDER if found.sender.is_none() => found.sender = Some(Address::new(payload)),
         RecordType::FULLNAME => envelope.full_name = payload.into(),
         RecordType::FILTER => envelope.content_filter = payload.into(),
         RecordType::REDIRECT => envelope.redirect = Some(Address::new(payload)),
         RecordType::VERP => envelope.verp = payload.into(),
-        RecordType::WARN => envelope.warn = u64::try_from(number::<i64>(payload)?).ok().map(|seconds| (UNIX_EPOCH + Duration::from_secs(seconds), offset)),
+        RecordType::WARN => {
+            envelope.warn = u64::try_from(number::<i64>(payload)?).ok().map(|seconds| (UNIX_EPOCH + Duration::from_secs(seconds), offset))
+        }
         _ => (),
     }
     Some(())

@@ -195,7 +195,12 @@ impl Queue {
         };
         let settings = Settings {
             queue_directory,
-            hash_queue_names: config.text("hash_queue_names")?.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            hash_queue_names: config
+                .text("hash_queue_names")?
+                .split([',', ' ', '\t', '\n'])
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             hash_queue_depth: u32::try_from(config.int("hash_queue_depth")?).unwrap_or(1),
             enable_long_queue_ids: config.bool("enable_long_queue_ids")?,
             line_length_limit: usize::try_from(config.int("line_length_limit")?).unwrap_or(2048),

@@ -1,8 +1,8 @@
 //! Reading records by offset, with bounded memory.
 
+use crate::ReadError;
 use crate::disk::ReadAt;
 use crate::record::{RecordType, number};
-use crate::ReadError;
 use bstr::ByteSlice;
 
 /// A record that must be in memory whole (anything but text) may not be larger; real ones have a few hundred bytes.
@@ -236,7 +236,7 @@ mod tests {
     fn bad_input() {
         assert_eq!(corrupt(b""), "unexpected end of file in the record at offset 0");
         assert_eq!(corrupt(b"N"), "unexpected end of file in the record at offset 0");
-        assert_eq!(corrupt(b"N\x02ab N\x05ab"), "unexpected end of file in the record at offset 7");
+        assert_eq!(corrupt(b"N\x02abN\x05ab"), "unexpected end of file in the record at offset 4");
         assert_eq!(corrupt(b"N\x80\x80\x80\x80\x01"), "record length too long at offset 0");
         assert_eq!(corrupt(b"N\xff\xff\xff\x7f"), "record of 268435455 bytes at offset 0");
         assert_eq!(corrupt(b"p\x01x"), "invalid pointer record \"x\" at offset 0");

@@ -218,12 +218,10 @@ mod tests {
 
     #[test]
     fn size_record() {
-        let size = SizeRecord { content_length: 351, content_offset: 800, recipients: Some(3), hints: 9, message_size: 340, sender_options: 1 };
+        let size =
+            SizeRecord { content_length: 351, content_offset: 800, recipients: Some(3), hints: 9, message_size: 340, sender_options: 1 };
         let payload = size.encode();
-        assert_eq!(
-            payload.as_bstr(),
-            "            351             800               3               9             340               1"
-        );
+        assert_eq!(payload.as_bstr(), "            351             800               3               9             340               1");
         assert_eq!(SizeRecord::parse(&payload).unwrap(), size);
         let old = SizeRecord::parse(b"            351             800               3").unwrap();
         assert_eq!((old.hints, old.message_size, old.sender_options), (0, 351, 0));

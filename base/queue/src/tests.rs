@@ -119,7 +119,10 @@ fn a_message_is_invisible_until_committed_and_then_complete() {
     assert_eq!((first.original.to_string(), first.dsn_orcpt.to_string(), first.notify.0), ("o-a@x".into(), "rfc822;a@x".into(), 4));
     assert_eq!(envelope.arrival, UNIX_EPOCH + Duration::new(1_795_241_037, 421_083_000));
     assert_eq!(envelope.created, UNIX_EPOCH + Duration::from_secs(1_795_241_038));
-    assert_eq!((envelope.sender.to_string(), envelope.encoding.to_string(), envelope.more_at), ("sender@example.org".into(), "8bit".into(), None));
+    assert_eq!(
+        (envelope.sender.to_string(), envelope.encoding.to_string(), envelope.more_at),
+        ("sender@example.org".into(), "8bit".into(), None)
+    );
     assert_eq!(envelope.origin.log_client_name, "client.example");
     assert_eq!((envelope.recipient_count, envelope.qmgr_hints, envelope.trace_flags), (2, 8, 1024));
     assert_eq!(content(&queue, QueueName::Incoming, &id, envelope.content_offset), b"Subject: x\n\nbody\n");
@@ -262,10 +265,13 @@ fn many_commits_at_once() {
         ids.push(id.clone());
         // A callback that panics harms no other.
         let bad = ids.len() == 7;
-        committer.commit(file, Box::new(move |result| {
-            send.send((id, result.is_ok())).unwrap();
-            assert!(!bad, "a session's fault");
-        }));
+        committer.commit(
+            file,
+            Box::new(move |result| {
+                send.send((id, result.is_ok())).unwrap();
+                assert!(!bad, "a session's fault");
+            }),
+        );
     }
     drop(send);
     drop(committer);
@@ -322,7 +328,7 @@ fn bad_files() {
         (b"R\x03a@x", "recipient before sender or arrival time at offset 97"),
         (b"S\x03a@xE\x00", "no arrival time record"),
         (b"T\x0217E\x00", "no sender record"),
-        (b"T\x0217S\x00M\x00", "unexpected end of file in the record at offset 200"),
+        (b"T\x0217S\x00M\x00", "unexpected end of file in the record at offset 205"),
         (b"A\x0fnotify_flags=16", "invalid A record \"notify_flags=16\" at offset 97"),
     ] {
         assert_eq!(read(&[&file[..], more].concat(), 0o700).to_string(), text);
