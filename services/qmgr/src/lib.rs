@@ -1,5 +1,8 @@
 //! qmgr(8).
 
+pub mod sched;
+pub mod slab;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

@@ -1,0 +1,224 @@
+//! Concurrency of one destination: how many deliveries at a time, and when it counts as dead (SCHEDULER_README, "Pseudocode for the
+//! Postfix 2.5 concurrency scheduler").
+
+/// Amount of feedback for one delivery, as a function of the concurrency N (`…_destination_concurrency_positive_feedback`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Feedback {
+    /// The same always.
+    Constant(f64),
+    /// x / N.
+    PerConcurrency(f64),
+    /// x / sqrt(N).
+    PerSqrt(f64),
+}
+
+impl Feedback {
+    /// From `1`, `1/8`, `1/concurrency`, `0.5/sqrt_concurrency`; `None` for anything else or an amount outside 0 to 1.
+    pub fn parse(text: &str) -> Option<Feedback> {
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite());
+        let unit = |n: f64| (0.0..=1.0).contains(&n).then_some(n);
+        match text.split_once('/') {
+            None => Some(Feedback::Constant(unit(number(text)?)?)),
+            Some((n, d)) => match d.trim() {
+                "concurrency" => Some(Feedback::PerConcurrency(unit(number(n)?)?)),
+                "sqrt_concurrency" => Some(Feedback::PerSqrt(unit(number(n)?)?)),
+                d => Some(Feedback::Constant(unit(number(n)? / number(d).filter(|&d| d > 0.0)?)?)),
+            },
+        }
+    }
+
+    fn amount(self, concurrency: u32) -> f64 {
+        let n = f64::from(concurrency.max(1));
+        match self {
+            Feedback::Constant(x) => x,
+            Feedback::PerConcurrency(x) => x / n,
+            Feedback::PerSqrt(x) => x / n.sqrt(),
+        }
+    }
+}
+
+/// The parameters of a transport that [`Concurrency`] obeys.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// `…_initial_destination_concurrency`, at least 1.
+    pub initial: u32,
+    /// `…_destination_concurrency_limit`; 0 is no limit.
+    pub limit: u32,
+    /// `…_destination_concurrency_positive_feedback`.
+    pub positive: Feedback,
+    /// `…_destination_concurrency_negative_feedback`.
+    pub negative: Feedback,
+    /// `…_destination_concurrency_failed_cohort_limit`.
+    pub cohorts: u32,
+}
+
+impl Limits {
+    fn cap(&self, n: u32) -> u32 {
+        if self.limit == 0 { n } else { n.min(self.limit) }
+    }
+}
+
+/// A destination's window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Concurrency {
+    window: u32,
+    success: f64,
+    failure: f64,
+    failed_cohorts: f64,
+}
+
+impl Concurrency {
+    /// As for a destination of which nothing is known.
+    pub fn new(limits: &Limits) -> Concurrency {
+        Concurrency { window: limits.cap(limits.initial.max(1)), success: 0.0, failure: 0.0, failed_cohorts: 0.0 }
+    }
+
+    /// How many deliveries may run at a time; 0 when the destination is dead.
+    pub fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// A delivery ended without connection or handshake failure while `busy` deliveries (this one included) were running.
+    pub fn succeeded(&mut self, limits: &Limits, busy: u32) {
+        self.failed_cohorts = 0.0;
+        // A window that is not used says nothing about what the other side can take; were it to grow, failures would shrink it too late.
+        if self.window < busy.saturating_add(limits.initial) {
+            self.success += limits.positive.amount(self.window);
+            while self.success >= 1.0 {
+                self.window += 1;
+                self.failure = 0.0;
+                self.success -= 1.0;
+            }
+            self.window = limits.cap(self.window);
+        }
+    }
+
+    /// A delivery ended with connection or handshake failure. Returns whether the destination is now dead.
+    pub fn failed(&mut self, limits: &Limits) -> bool {
+        if self.window == 0 {
+            return true;
+        }
+        self.failed_cohorts += 1.0 / f64::from(self.window);
+        if self.failed_cohorts > f64::from(limits.cohorts) {
+            self.window = 0;
+            return true;
+        }
+        self.failure -= limits.negative.amount(self.window);
+        while self.failure < 0.0 {
+            self.window = self.window.saturating_sub(1);
+            self.failure += 1.0;
+            self.success = 0.0;
+        }
+        self.window = self.window.max(1);
+        false
+    }
+
+    /// Says that the destination cannot be used, whatever the counts.
+    pub fn kill(&mut self) {
+        self.window = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(positive: &str, negative: &str, cohorts: u32) -> Limits {
+        Limits {
+            initial: 5,
+            limit: 20,
+            positive: Feedback::parse(positive).expect("positive"),
+            negative: Feedback::parse(negative).expect("negative"),
+            cohorts,
+        }
+    }
+
+    #[test]
+    fn grammar_of_feedback() {
+        assert_eq!(Feedback::parse("1"), Some(Feedback::Constant(1.0)));
+        assert_eq!(Feedback::parse("1/8"), Some(Feedback::Constant(0.125)));
+        assert_eq!(Feedback::parse("1/concurrency"), Some(Feedback::PerConcurrency(1.0)));
+        assert_eq!(Feedback::parse("0.5/sqrt_concurrency"), Some(Feedback::PerSqrt(0.5)));
+        for bad in ["", "x", "2", "-1", "3/2", "1/0", "1/x", "2/concurrency", "nan", "1/2/3"] {
+            assert_eq!(Feedback::parse(bad), None, "{bad}");
+        }
+    }
+
+    /// S-QUEUE-19: starts at 5, grows to the limit of 20 and not beyond. SCHEDULER_README: 5, 10, 20 by pseudo-cohorts with feedback 1.
+    #[test]
+    fn grows_exponentially_with_feedback_1() {
+        let l = limits("1", "1", 1);
+        let mut c = Concurrency::new(&l);
+        let mut seen = vec![c.window()];
+        for _ in 0..3 {
+            let cohort = c.window();
+            for _ in 0..cohort {
+                let busy = c.window();
+                c.succeeded(&l, busy);
+            }
+            seen.push(c.window());
+        }
+        assert_eq!(seen, [5, 10, 20, 20]);
+    }
+
+    /// SCHEDULER_README: with 1/concurrency the window grows by one after a whole cohort (the first cohort at 5 has 5 reports).
+    #[test]
+    fn grows_linearly_with_feedback_1_per_concurrency() {
+        let l = limits("1/concurrency", "1", 1);
+        let mut c = Concurrency::new(&l);
+        (0..4).for_each(|_| c.succeeded(&l, 5));
+        assert_eq!(c.window(), 5);
+        c.succeeded(&l, 5);
+        assert_eq!(c.window(), 6);
+    }
+
+    #[test]
+    fn an_unused_window_does_not_grow() {
+        let l = limits("1", "1", 1);
+        let mut c = Concurrency::new(&l);
+        (0..100).for_each(|_| c.succeeded(&l, 1));
+        assert_eq!(c.window(), 6, "one more than initial while busy is 1: 5 < 1 + 5, then 6 is not");
+    }
+
+    /// S-QUEUE-11: a destination dies after one failed cohort by default; success in between clears the count.
+    #[test]
+    fn dies_after_a_failed_cohort() {
+        let l = limits("1", "1/concurrency", 1);
+        let mut c = Concurrency::new(&l);
+        let mut reports = 1;
+        while !c.failed(&l) {
+            reports += 1;
+        }
+        // 1/5 + 1/4 + 1/3 + 1/2 > 1: the window shrinks by one each time, 1/concurrency being at least what is left of the hysteresis.
+        assert!((4..=6).contains(&reports), "{reports}");
+        assert_eq!(c.window(), 0);
+
+        let mut c = Concurrency::new(&l);
+        c.failed(&l);
+        c.succeeded(&l, 5);
+        assert!(!c.failed(&l), "counting began anew");
+    }
+
+    #[test]
+    fn negative_feedback_acts_at_the_first_failure() {
+        let l = limits("1", "1/8", 100);
+        let mut c = Concurrency::new(&l);
+        c.failed(&l);
+        assert_eq!(c.window(), 4, "reverse hysteresis");
+        (0..7).for_each(|_| assert!(!c.failed(&l)));
+        assert_eq!(c.window(), 4);
+        c.failed(&l);
+        assert_eq!(c.window(), 3);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_none() {
+        let l = Limits { limit: 0, ..limits("1", "1", 1) };
+        let mut c = Concurrency::new(&l);
+        for _ in 0..100 {
+            let busy = c.window();
+            c.succeeded(&l, busy);
+        }
+        assert_eq!(c.window(), 105);
+    }
+}
