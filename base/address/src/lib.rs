@@ -4,7 +4,22 @@
 //! It is bytes, since strangers send what they like. The *external* form, quoted as RFC 5322 wants, is what goes into headers, SMTP
 //! commands and log lines.
 
+//!
+//! ```
+//! use posthaste_address::Address;
+//! let address = Address::from_external(br#""a b"@example.com"#);
+//! assert_eq!(address.as_bytes(), "a b@example.com");
+//! assert_eq!(address.external(), r#""a b"@example.com"#);
+//! ```
+
+mod extension;
+pub mod idn;
+pub mod list;
+mod quote;
+pub mod token;
+
 use bstr::{BStr, BString, ByteSlice};
+use std::borrow::Cow;
 use std::fmt;
 
 /// An address in internal form.
@@ -53,22 +68,49 @@ impl fmt::Display for Address {
     }
 }
 
-#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
 impl Address {
-    /// The external form: the local part quoted where RFC 5322 asks for it (`"a b"@c`); empty stays empty.
+    /// The external form: the local part quoted where RFC 5322 asks for it (`"a b"@c`); empty stays empty. A source route in front
+    /// (`@a:b@c`) is left as it is.
     pub fn external(&self) -> BString {
-        todo!()
+        quote::quote(self.as_bytes())
     }
 
-    /// From external form (`"a b"@c`, without `<>`): quotes and backslashes removed.
+    /// Like [`Address::external`], without a copy when nothing needs quotes.
+    pub fn external_cow(&self) -> Cow<'_, BStr> {
+        match quote::is_dot_string(self.local()) || self.is_empty() {
+            true => Cow::Borrowed(self.as_bytes()),
+            false => Cow::Owned(self.external()),
+        }
+    }
+
+    /// From external form (`"a b"@c`, without `<>`): quotes and backslashes of the local part removed.
     pub fn from_external(text: &[u8]) -> Address {
-        todo!()
+        Address(quote::unquote(text))
     }
 
-    /// Splits the local part at the first character of `delimiters` (`recipient_delimiter`): `user+ext@d` gives `user@d` and `ext`,
-    /// which keeps its delimiter apart. `None` where there is no extension. `mailer-daemon`, `double-bounce`, `postmaster` (case
-    /// ignored) and `owner-…`/`…-request` with delimiter `-` (`owner_request_special`) are never split.
+    /// Splits the local part at the first character of `delimiters` (`recipient_delimiter`): `user+ext@d` gives `user@d` and `ext`
+    /// (without the delimiter; [`Address::extension_at`] tells which it was). `None` where there is no extension. `mailer-daemon`,
+    /// `double-bounce`, `postmaster` (case ignored) and, at `-`, `owner-…` and `…-request` (`owner_request_special`) are never split.
     pub fn split_extension(&self, delimiters: &str, owner_request_special: bool) -> Option<(Address, BString)> {
-        todo!()
+        let at = self.extension_at(delimiters, owner_request_special)?;
+        let local = self.local();
+        let mut base = BString::from(&local[..at]);
+        base.extend_from_slice(&self.0[local.len()..]);
+        Some((Address(base), BString::from(&local[at + 1..])))
+    }
+
+    /// The index of the delimiter that [`Address::split_extension`] splits at.
+    pub fn extension_at(&self, delimiters: &str, owner_request_special: bool) -> Option<usize> {
+        extension::position(self.local(), delimiters, owner_request_special)
     }
 }
+
+impl From<&str> for Address {
+    /// From internal form.
+    fn from(internal: &str) -> Address {
+        Address::new(internal)
+    }
+}
+
+#[cfg(test)]
+mod tests;
