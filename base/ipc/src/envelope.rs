@@ -133,6 +133,7 @@ wire_struct!(Envelope {
     redirect,
     verp,
     warn,
+    warned,
     origin,
     recipients,
     more_at,

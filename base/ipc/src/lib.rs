@@ -56,6 +56,7 @@ mod tests {
             redirect: Some(Address::new("there@example.com")),
             verp: "+=".into(),
             warn: Some((UNIX_EPOCH + Duration::from_secs(1_795_004_000), 222)),
+            warned: true,
             origin: Origin {
                 log_client_name: "c".into(),
                 log_client_address: "192.0.2.1".into(),

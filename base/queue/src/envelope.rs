@@ -63,6 +63,7 @@ impl Queue {
             redirect: None,
             verp: BString::default(),
             warn: None,
+            warned: false,
             origin: Origin::default(),
             recipients: Vec::new(),
             more_at: None,
@@ -214,7 +215,9 @@ fn take_record(envelope: &mut Envelope, found: &mut Found, kind: RecordType, pay
         RecordType::REDIRECT => envelope.redirect = Some(Address::new(payload)),
         RecordType::VERP => envelope.verp = payload.into(),
         RecordType::WARN => {
-            envelope.warn = u64::try_from(number::<i64>(payload)?).ok().map(|seconds| (UNIX_EPOCH + Duration::from_secs(seconds), offset))
+            let due = number::<i64>(payload)?;
+            envelope.warned = due < 0;
+            envelope.warn = u64::try_from(due).ok().map(|seconds| (UNIX_EPOCH + Duration::from_secs(seconds), offset));
         }
         _ => (),
     }

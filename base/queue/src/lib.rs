@@ -151,6 +151,8 @@ pub struct Envelope {
     pub verp: BString,
     /// When the delay warning is due, and the offset of its record; `None` when never or already sent.
     pub warn: Option<(SystemTime, u64)>,
+    /// The delay warning was sent (`W` is negative).
+    pub warned: bool,
     pub origin: Origin,
     /// Recipients read so far that are not done.
     pub recipients: Vec<Recipient>,

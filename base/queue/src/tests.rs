@@ -142,6 +142,7 @@ fn marks_are_seen_by_the_next_reader() {
     queue.mark_warned(QueueName::Incoming, &id, envelope.warn.unwrap().1).unwrap();
     queue.kill_record(QueueName::Incoming, &id, envelope.trace_flags_at.unwrap()).unwrap();
     let envelope = queue.read_envelope(QueueName::Incoming, &id, 100).unwrap();
+    assert!(envelope.warned);
     assert_eq!((addresses(&envelope), envelope.warn, envelope.trace_flags), (vec!["c@x".to_owned()], None, 0));
 }
 

@@ -48,7 +48,7 @@ pub struct Limits {
     pub positive: Feedback,
     /// `…_destination_concurrency_negative_feedback`.
     pub negative: Feedback,
-    /// `…_destination_concurrency_failed_cohort_limit`.
+    /// `…_destination_concurrency_failed_cohort_limit`; 0: failures never make a destination dead.
     pub cohorts: u32,
 }
 
@@ -99,7 +99,7 @@ impl Concurrency {
             return true;
         }
         self.failed_cohorts += 1.0 / f64::from(self.window);
-        if self.failed_cohorts > f64::from(limits.cohorts) {
+        if limits.cohorts > 0 && self.failed_cohorts > f64::from(limits.cohorts) {
             self.window = 0;
             return true;
         }
