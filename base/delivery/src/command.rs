@@ -6,7 +6,8 @@
 use crate::copy::{Copy, CopyError};
 use crate::mailbox::reason;
 use bstr::{BString, ByteSlice};
-use posthaste_log::{Logger, warn};
+use posthaste_config::{Config, ConfigError};
+use posthaste_log::{Logger, fatal, warn};
 use posthaste_queue::Content;
 use posthaste_system::credentials::Identity;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -55,8 +56,8 @@ pub struct Command {
 /// What became of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Exit status 0.
-    Well,
+    /// Exit status 0, with the output.
+    Well(BString),
     /// It failed: the enhanced status (`4.…`: try again), the text for the log, and the output alone where there is some.
     Badly {
         /// Enhanced status code.
@@ -156,15 +157,15 @@ impl Command {
             What::Arguments(arguments) => arguments.first().cloned().unwrap_or_default(),
         };
         let call = if self.program == "pipe" { "pipe_command: execvp" } else { "execvp" };
-        let line = format!("fatal: {call} {program}: {}", reason(error));
-        log.log(posthaste_log::Level::Info, format_args!("{line}"));
-        let text = BString::from(format!("{}: {line}\n", self.program));
+        let line = format!("{call} {program}: {}", reason(error));
+        fatal!(log, "{line}");
+        let text = BString::from(format!("{}: fatal: {line}\n", self.program));
         with_output("4.3.0", "temporary failure".into(), &text)
     }
 
     fn judge(&self, status: std::process::ExitStatus, output: &[u8]) -> Ended {
         if status.success() {
-            return Ended::Well;
+            return Ended::Well(one_line(output));
         }
         if let Some(signal) = status.signal() {
             return with_output("4.3.0", format!("Command died with signal {signal}: \"{}\"", self.shown()).into(), output);
@@ -175,7 +176,7 @@ impl Command {
         };
         // A command may give its own status code at the start of its output.
         match leading_status(output) {
-            Some((own, rest)) => Ended::Badly { status: own, text: rest.into(), diagnostic: rest.into() },
+            Some((own, rest)) => Ended::Badly { status: own, text: one_line(rest), diagnostic: one_line(rest.trim_ascii_end()) },
             None => with_output(dsn, text.into(), output),
         }
     }
@@ -189,10 +190,35 @@ fn with_output(status: &str, text: BString, output: &[u8]) -> Ended {
     if output.is_empty() {
         return Ended::Badly { status: status.to_owned(), diagnostic: text.clone(), text };
     }
+    let output = one_line(output);
     let mut long = text;
     long.extend_from_slice(b". Command output: ");
-    long.extend_from_slice(output);
-    Ended::Badly { status: status.to_owned(), text: long, diagnostic: output.into() }
+    long.extend_from_slice(&output);
+    Ended::Badly { status: status.to_owned(), text: long, diagnostic: output.trim_ascii_end().into() }
+}
+
+/// Output as it stands in a log line and in a report: line ends are blanks.
+fn one_line(output: &[u8]) -> BString {
+    output.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }).collect::<Vec<u8>>().into()
+}
+
+/// The environment that every command gets: `export_environment` from ours (or the value it sets), and a safe search path.
+pub fn environment(config: &Config) -> Result<Vec<(BString, BString)>, ConfigError> {
+    let mut all = vec![(BString::from("PATH"), BString::from("/usr/bin:/bin"))];
+    for item in config.text("export_environment")?.split([',', ' ', '\t', '\n']).filter(|i| !i.is_empty()) {
+        match item.split_once('=') {
+            Some((name, value)) => all.push((name.into(), value.into())),
+            None => {
+                if let Some(value) = std::env::var_os(item) {
+                    all.push((item.into(), value.into_vec().into()));
+                }
+            }
+        }
+    }
+    if !all.iter().any(|(name, _)| name == "MAIL_CONFIG") {
+        all.push(("MAIL_CONFIG".into(), config.directory().as_os_str().as_encoded_bytes().into()));
+    }
+    Ok(all)
 }
 
 /// `X.Y.Z text` at the start of the output (pipe(8), local(8)).
@@ -231,9 +257,10 @@ fn sysexits(code: i32) -> Option<(&'static str, &'static str)> {
 fn needs_shell(line: &str) -> bool {
     const PLAIN: &str = "+-./:=@_%^,";
     const BUILTINS: &[&str] = &[
-        ".", ":", "alias", "bg", "break", "case", "cd", "continue", "do", "done", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fc",
-        "fg", "fi", "for", "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd", "read", "readonly", "return", "set", "shift",
-        "test", "then", "times", "trap", "true", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while",
+        ".", ":", "alias", "bg", "break", "case", "cd", "continue", "do", "done", "elif", "else", "esac", "eval", "exec", "exit", "export",
+        "false", "fc", "fg", "fi", "for", "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd", "read",
+        "readonly", "return", "set", "shift", "test", "then", "times", "trap", "true", "type", "ulimit", "umask", "unalias", "unset",
+        "until", "wait", "while",
     ];
     let special = line.chars().any(|c| !(c.is_ascii_alphanumeric() || c == ' ' || c == '\t' || PLAIN.contains(c)));
     let first = line.split_whitespace().next().unwrap_or_default();

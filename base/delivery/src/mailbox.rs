@@ -110,7 +110,10 @@ impl Mailbox<'_> {
             }
             if self.owner.is_some_and(|uid| uid != meta.uid()) {
                 posthaste_log::warn!(log, "specify \"strict_mailbox_ownership = no\" to ignore mailbox ownership mismatch");
-                return Err(MailboxError { status: "4.2.0", text: format!("destination {} is not owned by recipient", self.path.display()) });
+                return Err(MailboxError {
+                    status: "4.2.0",
+                    text: format!("destination {} is not owned by recipient", self.path.display()),
+                });
             }
             self.kernel_locks(&file)?;
         }
@@ -179,7 +182,10 @@ impl Mailbox<'_> {
     }
 
     fn kernel_locks(&self, file: &File) -> Result<(), MailboxError> {
-        let busy = || MailboxError { status: "4.2.0", text: String::from("unable to lock for exclusive access: Resource temporarily unavailable") };
+        let busy = || MailboxError {
+            status: "4.2.0",
+            text: String::from("unable to lock for exclusive access: Resource temporarily unavailable"),
+        };
         for attempt in 0.. {
             let fcntl = !self.locking.fcntl || try_fcntl_exclusive(file).map_err(|e| failed("unable to lock for exclusive access", &e))?;
             let flock = !self.locking.flock || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).is_ok();
@@ -209,7 +215,10 @@ impl Mailbox<'_> {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     // std's text for this kind is the system's, as Postfix shows it.
                     last = io::Error::from_raw_os_error(rustix::io::Errno::EXIST.raw_os_error());
-                    let age = std::fs::symlink_metadata(&path).and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+                    let age = std::fs::symlink_metadata(&path)
+                        .and_then(|m| m.modified())
+                        .ok()
+                        .and_then(|t| SystemTime::now().duration_since(t).ok());
                     if age.is_some_and(|age| age > self.locking.stale) {
                         let _ = as_user(self.create_as, || std::fs::remove_file(&path));
                     }
@@ -249,7 +258,8 @@ struct Limited<'a> {
 impl Write for Limited<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(room) = &mut self.room {
-            *room = room.checked_sub(bytes.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error()))?;
+            *room =
+                room.checked_sub(bytes.len() as u64).ok_or_else(|| io::Error::from_raw_os_error(rustix::io::Errno::FBIG.raw_os_error()))?;
             self.file.write_all(bytes).map(|()| bytes.len())
         } else {
             self.file.write(bytes)

@@ -12,7 +12,8 @@ use std::os::fd::AsRawFd;
 /// Tries to take an exclusive lock on the whole file; `Ok(false)` when somebody else holds one. Never blocks. The lock ends with the
 /// last descriptor of this open file.
 pub fn try_fcntl_exclusive(file: &File) -> io::Result<bool> {
-    let lock = libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 };
+    let lock =
+        libc::flock { l_type: libc::F_WRLCK as libc::c_short, l_whence: libc::SEEK_SET as libc::c_short, l_start: 0, l_len: 0, l_pid: 0 };
     // SAFETY: the descriptor is open for the length of the call, and the pointer is to a live struct flock.
     let status = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
     if status == 0 {

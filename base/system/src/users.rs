@@ -59,10 +59,7 @@ pub fn group_by_gid(gid: u32) -> io::Result<Option<Group>> {
 }
 
 /// Calls one of the `…_r` functions with a buffer that grows until the row fits, and converts the row while the buffer lives.
-fn entry<Row, T>(
-    call: impl Fn(*mut Row, &mut [u8], *mut *mut Row) -> libc::c_int,
-    convert: impl Fn(&Row) -> T,
-) -> io::Result<Option<T>> {
+fn entry<Row, T>(call: impl Fn(*mut Row, &mut [u8], *mut *mut Row) -> libc::c_int, convert: impl Fn(&Row) -> T) -> io::Result<Option<T>> {
     let mut buffer = vec![0_u8; 1024];
     loop {
         let mut row = std::mem::MaybeUninit::<Row>::uninit();

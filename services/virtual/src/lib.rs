@@ -100,7 +100,11 @@ impl Agent for Virtual {
                 Result::Failed { status, text } => {
                     let for_now = status.starts_with('4');
                     let dsn = Dsn { status, reason: text.into(), ..Dsn::default() };
-                    if for_now { self.reporter.deferred(request, index, relay, timing, dsn) } else { self.reporter.bounced(request, index, relay, timing, dsn) }
+                    if for_now {
+                        self.reporter.deferred(request, index, relay, timing, dsn)
+                    } else {
+                        self.reporter.bounced(request, index, relay, timing, dsn)
+                    }
                 }
             });
         }
@@ -203,6 +207,12 @@ enum Trouble {
 
 /// Postfix's virtual(8) tries again whatever went wrong with a mailbox, save where it is full.
 fn failed(what: &str, error: MailboxError) -> Result {
-    let status = if error.status.starts_with("5.2.2") { error.status } else if error.status.starts_with('5') { "4.2.0" } else { error.status };
+    let status = if error.status.starts_with("5.2.2") {
+        error.status
+    } else if error.status.starts_with('5') {
+        "4.2.0"
+    } else {
+        error.status
+    };
     Result::Failed { status: status.into(), text: format!("{what}: {}", error.text) }
 }
