@@ -1,7 +1,7 @@
 //! Group commit: many files that end at the same moment share their syncs.
 
 use crate::Completed;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -32,6 +32,8 @@ struct State {
     files: VecDeque<Job>,
     /// Files whose contents are safe and that have their names, by directory; an entry exists while a thread syncs that directory.
     groups: HashMap<PathBuf, Vec<Job>>,
+    /// Directories whose own names are known to be on stable storage.
+    known: HashSet<PathBuf>,
     idle: usize,
     closed: bool,
 }
@@ -68,7 +70,7 @@ impl Committer {
     /// Syncs in the calling thread (commands, thread-based services).
     pub fn commit_now(mut file: Completed) -> io::Result<()> {
         file.sync_and_name()?;
-        let synced = file.queue().disk.sync_dir(&file.directory());
+        let synced = file.sync_directory(true);
         if synced.is_err() {
             file.withdraw();
         }
@@ -133,10 +135,12 @@ impl Shared {
             return;
         }
         state.groups.insert(directory.clone(), Vec::new());
+        let mut known = state.known.contains(&directory);
         drop(state);
         let mut round = vec![job];
         while !round.is_empty() {
-            let result = round[0].file.queue().disk.sync_dir(&directory);
+            let result = round[0].file.sync_directory(!known);
+            known |= result.is_ok();
             for job in round {
                 if result.is_err() {
                     job.file.withdraw();
@@ -147,6 +151,9 @@ impl Shared {
             round = state.groups.get_mut(&directory).map(std::mem::take).unwrap_or_default();
             if round.is_empty() {
                 state.groups.remove(&directory);
+                if known && !state.known.contains(&directory) {
+                    state.known.insert(directory.clone());
+                }
             }
         }
     }

@@ -84,6 +84,9 @@ pub trait NewFile: DiskFile {
     fn name(&mut self, path: &Path) -> io::Result<()>;
 }
 
+/// The names in a directory, read as they are asked for.
+pub type Names = Box<dyn Iterator<Item = io::Result<String>> + Send>;
+
 /// The file operations that the queue needs.
 pub trait Disk: Send + Sync {
     /// A new file with these permissions, owned by `owner` where given, in the file system of directory `dir`.
@@ -101,7 +104,7 @@ pub trait Disk: Send + Sync {
     /// Puts the names in a directory on stable storage.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, in no order, without `.` and `..`; read as they are asked for.
-    fn list(&self, path: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<String>> + Send>>;
+    fn list(&self, path: &Path) -> io::Result<Names>;
     /// Sets the permissions of a file.
     fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()>;
     /// Sets access and modification time.

@@ -10,6 +10,8 @@
 pub mod clock;
 pub mod commit;
 mod content;
+#[cfg(test)]
+mod crash_tests;
 pub mod disk;
 mod envelope;
 mod id;
@@ -18,6 +20,7 @@ pub mod read;
 mod real;
 pub mod record;
 pub mod scan;
+pub mod sim;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -297,19 +300,29 @@ impl Queue {
         self.disk.open(&self.path(queue, id), disk::Access::Update)?.write_at(bytes, offset)
     }
 
-    /// Makes the hash directories above `path` and puts their names on stable storage.
+    /// Makes the hash directories above `path`. Their names are not synced: see [`Queue::sync_above`].
     fn make_hash_directories(&self, path: &Path) -> io::Result<()> {
-        let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|dir| dir.components().count() > 1).collect();
+        let mut above: Vec<&Path> = hash_directories(path).collect();
         above.reverse();
         for dir in above {
             match self.disk.make_dir(dir, self.settings.owner) {
-                Ok(()) => self.disk.sync_dir(&disk::parent(dir))?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
-                Err(error) => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => (),
             }
         }
         Ok(())
     }
+
+    /// Puts the names of the hash directories above `path` on stable storage. Whoever needs a file to be safe must do so, not only
+    /// who made a directory: between its making and its sync another thread or process may already use it.
+    fn sync_above(&self, path: &Path) -> io::Result<()> {
+        hash_directories(path).try_for_each(|dir| self.disk.sync_dir(&disk::parent(dir)))
+    }
+}
+
+/// The hash directories above a file, innermost first.
+fn hash_directories(path: &Path) -> impl Iterator<Item = &Path> {
+    path.ancestors().skip(1).filter(|dir| dir.components().count() > 1)
 }
 
 /// Why a queue file could not be read.

@@ -158,6 +158,7 @@ impl Queue {
         }
         if size == 0 && log != LogName::Defer {
             self.disk.sync_dir(&crate::disk::parent(&path))?;
+            self.sync_above(&path)?;
         }
         Ok(())
     }

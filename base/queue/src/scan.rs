@@ -1,5 +1,6 @@
 //! Walking through a queue's directories.
 
+use crate::disk::Names;
 use crate::{Queue, QueueId, QueueName};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ pub enum Found {
 /// Iterates over one queue; directories are read as it goes, so a queue of any length takes little memory.
 pub struct Scan {
     queue: Queue,
-    open: Vec<(PathBuf, Box<dyn Iterator<Item = io::Result<String>> + Send>)>,
+    /// The directory being read, and those above it.
+    open: Vec<(PathBuf, Names)>,
 }
 
 impl Queue {

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::commit::Committer;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::RealDisk;
 use crate::log::{LogName, LogRecord};
 use crate::record::{SizeRecord, pointer};
-use crate::scan::Found;
 use std::sync::mpsc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -29,7 +28,7 @@ fn real(hashed: &[&str]) -> (tempfile::TempDir, Queue) {
 }
 
 /// Writes a message as cleanup does: recipients in the envelope, `extracted` ones after the content.
-fn write(queue: &Queue, recipients: &[&str], extracted: &[&str], body: &[u8], hints: u32) -> Writer {
+pub(crate) fn write(queue: &Queue, recipients: &[&str], extracted: &[&str], body: &[u8], hints: u32) -> Writer {
     use RecordType as T;
     let mut file = queue.create(QueueName::Incoming).unwrap();
     let put = |file: &mut Writer, kind, payload: &[u8]| file.record(kind, payload).unwrap();
@@ -83,11 +82,11 @@ fn commit(file: Writer, to: QueueName) -> QueueId {
     id
 }
 
-fn addresses(envelope: &Envelope) -> Vec<String> {
+pub(crate) fn addresses(envelope: &Envelope) -> Vec<String> {
     envelope.recipients.iter().map(|r| r.address.to_string()).collect()
 }
 
-fn content(queue: &Queue, name: QueueName, id: &QueueId, offset: u64) -> Vec<u8> {
+pub(crate) fn content(queue: &Queue, name: QueueName, id: &QueueId, offset: u64) -> Vec<u8> {
     let mut content = queue.open_message(name, id, offset).unwrap();
     let mut out = Vec::new();
     while let Some(text) = content.next().unwrap() {

@@ -144,8 +144,11 @@ impl Completed {
         parent(&self.path)
     }
 
-    pub(crate) fn queue(&self) -> &Queue {
-        &self.queue
+    /// Second half of the commit, in one for all files that are in this directory: their names on stable storage. With `above` also
+    /// those of its hash directories, which each process must see to once.
+    pub(crate) fn sync_directory(&self, above: bool) -> io::Result<()> {
+        self.queue.disk.sync_dir(&self.directory())?;
+        if above { self.queue.sync_above(&self.path) } else { Ok(()) }
     }
 
     /// First half of the commit: contents on stable storage, then the name. In this order nobody, also after a power failure, finds
