@@ -300,21 +300,22 @@ impl Queue {
         self.disk.open(&self.path(queue, id), disk::Access::Update)?.write_at(bytes, offset)
     }
 
-    /// Makes the hash directories above `path`. Their names are not synced: see [`Queue::sync_above`].
+    /// Makes the hash directories above `path` and puts their names on stable storage, so that no renamed file is lost with its directory.
     fn make_hash_directories(&self, path: &Path) -> io::Result<()> {
         let mut above: Vec<&Path> = hash_directories(path).collect();
         above.reverse();
         for dir in above {
             match self.disk.make_dir(dir, self.settings.owner) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => (),
+                Ok(()) => self.disk.sync_dir(&disk::parent(dir))?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Puts the names of the hash directories above `path` on stable storage. Whoever needs a file to be safe must do so, not only
-    /// who made a directory: between its making and its sync another thread or process may already use it.
+    /// Puts the names of the hash directories above `path` on stable storage. Whoever promises that a new file is safe must do so,
+    /// not only who made a directory: between its making and its sync another thread or process may already use it.
     fn sync_above(&self, path: &Path) -> io::Result<()> {
         hash_directories(path).try_for_each(|dir| self.disk.sync_dir(&disk::parent(dir)))
     }
