@@ -166,7 +166,7 @@ impl Over<'_> {
                 };
             }
         }
-        Report { recipient, outcome, dsn, marked }
+        Report { recipient, outcome, dsn, marked, part: None }
     }
 }
 

@@ -220,7 +220,7 @@ impl Pipe {
             "envid" => request.envelope_id.clone(),
             "extension" => {
                 let parts = recipient.address.split_extension(&self.delimiters, false);
-                parts.map_or_else(BString::default, |(_, extension)| folded('u', extension.get(1..).unwrap_or_default()))
+                parts.map_or_else(BString::default, |(_, extension)| folded('u', &extension))
             }
             "mailbox" => folded('u', recipient.address.local()),
             "nexthop" => folded('h', &request.nexthop),
