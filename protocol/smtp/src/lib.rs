@@ -1,1 +1,4 @@
 //! SMTP and LMTP engines without I/O: bytes in, events out, for the server and the client.
+
+pub mod server;
+pub mod xtext;

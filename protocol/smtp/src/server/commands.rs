@@ -1,0 +1,566 @@
+//! What each command does (RFC 5321 §4.1.1 and the extensions), up to the check that the caller makes and from its verdict on.
+
+use super::address;
+use super::lines;
+use super::session::{Level, Opening, Session, State};
+use super::types::*;
+use super::words::{after_keyword, next_word, number, value_of};
+use crate::xtext;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
+use std::rc::Rc;
+
+impl<M: Message> Session<M> {
+    pub(super) fn execute(&mut self, arguments: &[u8]) {
+        match self.verb {
+            Verb::Helo => self.helo_command(arguments, false),
+            Verb::Ehlo => self.helo_command(arguments, true),
+            Verb::Mail => self.mail(arguments),
+            Verb::Rcpt => self.rcpt(arguments),
+            Verb::Data => self.data(arguments),
+            Verb::Bdat => self.bdat(arguments),
+            Verb::Rset => self.rset(arguments),
+            Verb::Noop => {
+                self.succeed("250 2.0.0 Ok");
+                self.junk_command();
+            }
+            Verb::Vrfy => self.vrfy(arguments),
+            Verb::Etrn => self.etrn(arguments),
+            Verb::Quit => {
+                self.succeed("221 2.0.0 Bye");
+                self.state = State::Closing;
+            }
+            Verb::StartTls => self.fail("502 5.5.1 Error: command not implemented"),
+            Verb::Auth => self.fail("503 5.5.1 Error: authentication not enabled"),
+            Verb::XClient | Verb::XForward => self.fail("550 5.7.0 Error: insufficient authorization"),
+            Verb::Unknown => self.fail("500 5.5.2 Error: command not recognized"),
+        }
+    }
+
+    /// The answer to [`Step::Check`].
+    pub fn decide(&mut self, verdict: Verdict) {
+        let State::Checking(check) = self.state else { return };
+        match verdict {
+            Verdict::Accept => self.accept(check),
+            Verdict::Refuse(refusal) => {
+                match check {
+                    // The refusal takes the place of the greeting; RFC 5321 §3.1: the client may only QUIT.
+                    Check::Connect => {
+                        self.denied = true;
+                        self.refuse(&refusal);
+                    }
+                    Check::EndOfMessage => {
+                        self.refuse(&refusal);
+                        self.end_of_transaction();
+                    }
+                    Check::Data if self.bdat.is_some() => self.refuse_chunk(refusal),
+                    _ => self.refuse(&refusal),
+                }
+                // Only now: the log line tells what was refused.
+                self.drop_refused(check);
+            }
+            Verdict::BadAddress => {
+                let (command, reply) = match check {
+                    Check::Mail => ("MAIL", "501 5.1.7 Bad sender address syntax"),
+                    Check::Verify => ("VRFY", "501 5.1.3 Bad recipient address syntax"),
+                    _ => ("RCPT", "501 5.1.3 Bad recipient address syntax"),
+                };
+                let written = std::mem::take(&mut self.written);
+                self.drop_refused(check);
+                self.bad_address(command, &written, reply);
+            }
+            Verdict::Reply(reply) => {
+                self.drop_refused(check);
+                if reply.starts_with('2') {
+                    self.succeed(&reply);
+                } else {
+                    self.fail(&reply);
+                }
+                if matches!(check, Check::Etrn | Check::Verify) {
+                    self.junk_command();
+                }
+            }
+            Verdict::HangUp => self.state = State::Closing,
+        }
+    }
+
+    /// What a refused command leaves behind: nothing.
+    fn drop_refused(&mut self, check: Check) {
+        match check {
+            Check::Mail => self.transaction = None,
+            Check::Helo => self.helo = self.former_helo.take(),
+            Check::Recipient | Check::Verify => self.candidate = None,
+            Check::Connect | Check::Data | Check::EndOfMessage | Check::Etrn => {}
+        }
+    }
+
+    fn accept(&mut self, check: Check) {
+        match check {
+            Check::Connect => {
+                self.banner();
+                self.state = State::Command;
+            }
+            Check::Helo => self.greet_back(),
+            Check::Mail => {
+                if self.settings.delay_open {
+                    self.succeed("250 2.1.0 Ok");
+                } else {
+                    self.state = State::Opening(Opening::Mail);
+                }
+            }
+            Check::Recipient => {
+                if self.transaction().is_some_and(|transaction| transaction.message.is_none()) {
+                    self.state = State::Opening(Opening::Recipient);
+                } else {
+                    self.add_recipient();
+                }
+            }
+            Check::Data => self.start_content(),
+            Check::EndOfMessage => self.state = State::Finishing,
+            Check::Verify => {
+                let written = std::mem::take(&mut self.written);
+                self.candidate = None;
+                self.succeed(&format!("252 2.0.0 {}", lines::printable(&written)));
+                self.junk_command();
+            }
+            Check::Etrn => {
+                self.succeed("250 Queuing started");
+                self.junk_command();
+            }
+        }
+    }
+
+    fn helo_command(&mut self, arguments: &[u8], esmtp: bool) {
+        if arguments.is_empty() {
+            self.fail(if esmtp { "501 Syntax: EHLO hostname" } else { "501 Syntax: HELO hostname" });
+            return;
+        }
+        self.end_transaction();
+        if esmtp {
+            self.trim_history();
+        }
+        self.pending_esmtp = esmtp;
+        self.former_helo = self.helo.replace(lines::neuter(arguments));
+        if self.settings.delay_reject {
+            self.greet_back();
+        } else {
+            self.state = State::Checking(Check::Helo);
+        }
+    }
+
+    fn greet_back(&mut self) {
+        self.former_helo = None;
+        self.esmtp = self.pending_esmtp;
+        let settings = Rc::clone(&self.settings);
+        if !self.esmtp {
+            self.succeed(&format!("250 {}", settings.hostname));
+            return;
+        }
+        let size = if settings.message_size_limit > 0 { format!("SIZE {}", settings.message_size_limit) } else { "SIZE".to_owned() };
+        let offers = [
+            (true, 0, settings.hostname.as_str()),
+            (true, keyword::PIPELINING, "PIPELINING"),
+            (true, keyword::SIZE, &size),
+            (!settings.disable_vrfy, keyword::VRFY, "VRFY"),
+            (true, keyword::ETRN, "ETRN"),
+            (true, keyword::ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"),
+            (true, keyword::EIGHTBITMIME, "8BITMIME"),
+            (true, keyword::DSN, "DSN"),
+            (settings.smtputf8, keyword::SMTPUTF8, "SMTPUTF8"),
+            (true, keyword::CHUNKING, "CHUNKING"),
+        ];
+        let discard = self.rules.discard;
+        let mut words = offers.iter().filter(|(on, bit, _)| *on && discard & bit == 0).map(|(_, _, word)| *word).peekable();
+        while let Some(word) = words.next() {
+            // The first line is the host name, so there always is a last one.
+            if words.peek().is_some() {
+                self.line(&format!("250-{word}"));
+            } else {
+                self.succeed(&format!("250 {word}"));
+            }
+        }
+    }
+
+    fn mail(&mut self, arguments: &[u8]) {
+        if self.settings.helo_required && self.helo.is_none() {
+            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+        }
+        if self.transaction.is_some() {
+            return self.fail("503 5.5.1 Error: nested MAIL command");
+        }
+        if self.bdat.is_some() {
+            return self.fail("503 5.5.1 Error: MAIL after BDAT");
+        }
+        let Some(mut rest) = after_keyword(arguments, "FROM:") else {
+            return self.fail("501 5.5.4 Syntax: MAIL FROM:<address>");
+        };
+        let Some(Ok(written)) = next_word(&mut rest) else {
+            return self.fail("501 5.1.7 Bad sender address syntax");
+        };
+        let Ok(sender) = address::extract(written, self.settings.strict_envelopes) else {
+            return self.bad_address("MAIL", written, "501 5.1.7 Bad sender address syntax");
+        };
+        let parameters = match self.mail_parameters(rest) {
+            Ok(parameters) => parameters,
+            Err(reply) => return self.fail(&reply),
+        };
+        if self.settings.strict_smtputf8 && !parameters.smtputf8 && !sender.as_bytes().is_ascii() {
+            return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
+        }
+        self.written = BString::from(written);
+        self.transaction = Some(Box::new(Transaction {
+            sender,
+            parameters,
+            first_recipient: None,
+            recipients: 0,
+            overshoot: 0,
+            message: None,
+            queue_id: None,
+            size: 0,
+            actions: Vec::new(),
+            spoiled: None,
+        }));
+        let limit = self.settings.message_size_limit;
+        if limit > 0 && self.announced_size > limit {
+            let refusal = Refusal { reply: "552 5.3.4 Message size exceeds fixed limit".into(), class: notice::POLICY, log: true };
+            self.refuse(&refusal);
+            self.transaction = None;
+            return;
+        }
+        self.state = State::Checking(Check::Mail);
+    }
+
+    fn mail_parameters(&mut self, mut rest: &[u8]) -> Result<MailParameters, String> {
+        let mut parameters = MailParameters::default();
+        let discard = self.rules.discard;
+        let offers = |bit: u32| discard & bit == 0;
+        while let Some(word) = next_word(&mut rest) {
+            let Ok(word) = word else {
+                return Err(format!("555 5.5.4 Unsupported option: {}", lines::printable(rest)));
+            };
+            if let Some(value) = value_of(word, "SIZE") {
+                parameters.size = number(value).ok_or("501 5.5.4 Bad message size syntax")?;
+                // Kept beyond this command, see `announced_size`.
+                self.announced_size = parameters.size;
+            } else if let Some(value) = value_of(word, "BODY").filter(|_| offers(keyword::EIGHTBITMIME)) {
+                parameters.eight_bit = if value.eq_ignore_ascii_case(b"8BITMIME") {
+                    Some(true)
+                } else if value.eq_ignore_ascii_case(b"7BIT") {
+                    Some(false)
+                } else {
+                    return Err(unsupported(word));
+                };
+            } else if word.eq_ignore_ascii_case(b"SMTPUTF8") && self.settings.smtputf8 && offers(keyword::SMTPUTF8) {
+                parameters.smtputf8 = true;
+            } else if let Some(value) = value_of(word, "RET") {
+                if !offers(keyword::DSN) {
+                    return Err("501 5.7.1 DSN support is disabled".into());
+                }
+                let ret = if value.eq_ignore_ascii_case(b"FULL") {
+                    1
+                } else if value.eq_ignore_ascii_case(b"HDRS") {
+                    2
+                } else {
+                    0
+                };
+                if ret == 0 || parameters.ret != 0 {
+                    return Err("501 5.5.4 Bad RET parameter syntax".into());
+                }
+                parameters.ret = ret;
+            } else if let Some(value) = value_of(word, "ENVID") {
+                if !offers(keyword::DSN) {
+                    return Err("501 5.7.1 DSN support is disabled".into());
+                }
+                // RFC 3461 §4.4: at most 100 characters, of which the decoded ones are printable.
+                let decoded =
+                    xtext::decode(value).filter(|id| !id.is_empty() && value.len() <= 100 && id.iter().all(|c| (b' '..=b'~').contains(c)));
+                match decoded {
+                    Some(id) if parameters.envelope_id.is_empty() => parameters.envelope_id = id,
+                    _ => return Err("501 5.5.4 Bad ENVID parameter syntax".into()),
+                }
+            } else if let Some(value) = value_of(word, "AUTH") {
+                // Without AUTH the parameter has no effect (RFC 4954 §5).
+                if value != "<>" {
+                    parameters.auth_sender = xtext::decode(value).unwrap_or_default();
+                }
+            } else {
+                return Err(unsupported(word));
+            }
+        }
+        Ok(parameters)
+    }
+
+    fn bad_address(&mut self, command: &str, written: &[u8], reply: &str) {
+        let text = format!("Illegal address syntax from {} in {command} command: {}", self.label(), lines::printable(written));
+        self.log(Level::Warning, text);
+        self.fail(reply);
+    }
+
+    fn rcpt(&mut self, arguments: &[u8]) {
+        if self.transaction.is_none() {
+            return self.fail("503 5.5.1 Error: need MAIL command");
+        }
+        if self.bdat.is_some() {
+            return self.fail("503 5.5.1 Error: RCPT after BDAT");
+        }
+        let Some(mut rest) = after_keyword(arguments, "TO:") else {
+            return self.fail("501 5.5.4 Syntax: RCPT TO:<address>");
+        };
+        let Some(Ok(written)) = next_word(&mut rest) else {
+            return self.fail("501 5.1.3 Bad recipient address syntax");
+        };
+        let address = match address::extract(written, self.settings.strict_envelopes) {
+            Ok(address) if !address.is_empty() => address,
+            _ => return self.bad_address("RCPT", written, "501 5.1.3 Bad recipient address syntax"),
+        };
+        let recipient = match self.recipient_parameters(address, rest) {
+            Ok(recipient) => recipient,
+            Err(reply) => return self.fail(&reply),
+        };
+        let settings = Rc::clone(&self.settings);
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        if transaction.recipients >= settings.recipient_limit {
+            transaction.overshoot += 1;
+            let beyond = transaction.overshoot > settings.recipient_overshoot_limit;
+            self.trouble |= notice::RESOURCE;
+            // RFC 5321 §4.5.3.1.10: a client may send more than we take and try again with the rest; only excess beyond reason is an error.
+            if beyond {
+                self.fail("452 4.5.3 Error: too many recipients");
+            } else {
+                self.succeed("452 4.5.3 Error: too many recipients");
+            }
+            return;
+        }
+        self.written = BString::from(written);
+        self.candidate = Some(recipient);
+        self.state = State::Checking(Check::Recipient);
+    }
+
+    fn recipient_parameters(&mut self, address: Address, mut rest: &[u8]) -> Result<Recipient, String> {
+        let mut recipient = Recipient { address, notify: 0, orcpt: BString::default() };
+        let dsn = self.rules.discard & keyword::DSN == 0;
+        while let Some(word) = next_word(&mut rest) {
+            let Ok(word) = word else {
+                return Err(format!("555 5.5.4 Unsupported option: {}", lines::printable(rest)));
+            };
+            if let Some(value) = value_of(word, "NOTIFY") {
+                if !dsn {
+                    return Err("501 5.7.1 DSN support is disabled".into());
+                }
+                match notify_flags(value) {
+                    Ok(flags) if recipient.notify == 0 => recipient.notify = flags,
+                    Ok(_) => return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into()),
+                    Err(unknown) => {
+                        if let Some(unknown) = unknown {
+                            let text = format!(
+                                "unknown DSN NOTIFY command value \"{}\" in \"{}\"",
+                                lines::printable(unknown),
+                                lines::printable(value)
+                            );
+                            self.log(Level::Warning, text);
+                        }
+                        return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into());
+                    }
+                }
+            } else if let Some(value) = value_of(word, "ORCPT") {
+                if !dsn {
+                    return Err("501 5.7.1 DSN support is disabled".into());
+                }
+                match original_recipient(value) {
+                    Some(orcpt) if recipient.orcpt.is_empty() => recipient.orcpt = orcpt,
+                    _ => return Err("501 5.5.4 Error: Bad ORCPT parameter syntax".into()),
+                }
+            } else {
+                return Err(unsupported(word));
+            }
+        }
+        Ok(recipient)
+    }
+
+    /// The answer to [`Step::Open`]: the message and its queue id, or the refusal for the client.
+    pub fn opened(&mut self, result: Result<(M, &str), Refusal>) {
+        let State::Opening(why) = self.state else { return };
+        let (message, id) = match result {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                self.candidate = None;
+                if why == Opening::Mail {
+                    self.transaction = None;
+                }
+                self.refuse(&refusal);
+                return;
+            }
+        };
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            transaction.message = Some(message);
+            transaction.queue_id = Some(id.into());
+        }
+        match why {
+            Opening::Mail => self.succeed("250 2.1.0 Ok"),
+            Opening::Recipient => self.add_recipient(),
+        }
+    }
+
+    fn add_recipient(&mut self) {
+        let candidate = self.candidate.take();
+        if let (Some(transaction), Some(recipient)) = (self.transaction.as_deref_mut(), candidate) {
+            if let Some(message) = transaction.message.as_mut() {
+                message.recipient(&recipient);
+            }
+            if transaction.recipients == 0 {
+                transaction.first_recipient = Some(recipient.address);
+            }
+            transaction.recipients += 1;
+        }
+        self.succeed("250 2.1.5 Ok");
+    }
+
+    fn data(&mut self, arguments: &[u8]) {
+        if self.bdat.is_some() {
+            return self.fail("503 5.5.1 Error: DATA after BDAT");
+        }
+        if self.transaction.as_ref().is_none_or(|transaction| transaction.recipients == 0) {
+            return self.no_recipients();
+        }
+        if !arguments.is_empty() {
+            return self.fail("501 5.5.4 Syntax: DATA");
+        }
+        self.state = State::Checking(Check::Data);
+    }
+
+    fn no_recipients(&mut self) {
+        let reply = self.no_recipients_reply();
+        self.fail(reply);
+    }
+
+    pub(super) fn no_recipients_reply(&self) -> &'static str {
+        if self.transaction.is_none() { "503 5.5.1 Error: need RCPT command" } else { "554 5.5.1 Error: no valid recipients" }
+    }
+
+    fn rset(&mut self, arguments: &[u8]) {
+        if !arguments.is_empty() {
+            return self.fail("501 5.5.4 Syntax: RSET");
+        }
+        self.end_transaction();
+        self.trim_history();
+        self.succeed("250 2.0.0 Ok");
+        self.junk_command();
+    }
+
+    fn vrfy(&mut self, arguments: &[u8]) {
+        if self.settings.disable_vrfy {
+            return self.fail("502 5.5.1 VRFY command is disabled");
+        }
+        if self.settings.helo_required && self.helo.is_none() {
+            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+        }
+        let mut written = arguments;
+        if self.settings.smtputf8
+            && let Some(start) = arguments.len().checked_sub(9)
+            && arguments[start..].eq_ignore_ascii_case(b" SMTPUTF8")
+        {
+            written = arguments[..start].trim_ascii_end();
+        }
+        if written.is_empty() {
+            return self.fail("501 5.5.4 Syntax: VRFY address [SMTPUTF8]");
+        }
+        let address = match address::extract(written, false) {
+            Ok(address) if !address.is_empty() => address,
+            _ => return self.bad_address("VRFY", written, "501 5.1.3 Bad recipient address syntax"),
+        };
+        self.written = BString::from(written);
+        self.candidate = Some(Recipient { address, ..Recipient::default() });
+        self.state = State::Checking(Check::Verify);
+    }
+
+    fn etrn(&mut self, arguments: &[u8]) {
+        if self.settings.helo_required && self.helo.is_none() {
+            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+        }
+        if self.transaction.is_some() {
+            return self.fail("503 Error: MAIL transaction in progress");
+        }
+        if arguments.is_empty() || arguments.contains(&b' ') {
+            return self.fail("500 Syntax: ETRN domain");
+        }
+        // RFC 1985 §5.3: `@domain` means the domain and its subdomains, `#name` a queue; Postfix takes both as the domain.
+        let domain = arguments.strip_prefix(b"@").or_else(|| arguments.strip_prefix(b"#")).unwrap_or(arguments);
+        if !lines::looks_like_host(domain) {
+            return self.fail("501 Error: invalid parameter syntax");
+        }
+        self.written = BString::from(domain);
+        self.state = State::Checking(Check::Etrn);
+    }
+
+    /// The recipient under consideration.
+    pub fn candidate(&self) -> Option<&Recipient> {
+        self.candidate.as_ref()
+    }
+
+    /// The argument as the client wrote it: the domain of ETRN.
+    pub fn written(&self) -> &BStr {
+        self.written.as_bstr()
+    }
+}
+
+fn unsupported(word: &BStr) -> String {
+    format!("555 5.5.4 Unsupported option: {}", lines::printable(word))
+}
+
+/// NOTIFY (RFC 3461 §4.1). The error holds the value that is not known, if that is the trouble.
+fn notify_flags(value: &BStr) -> Result<u8, Option<&BStr>> {
+    let mut flags = 0;
+    for word in value.split_str(",") {
+        let bit = match () {
+            () if word.eq_ignore_ascii_case(b"NEVER") => 1,
+            () if word.eq_ignore_ascii_case(b"SUCCESS") => 2,
+            () if word.eq_ignore_ascii_case(b"FAILURE") => 4,
+            () if word.eq_ignore_ascii_case(b"DELAY") => 8,
+            () if word.is_empty() => return Err(None),
+            () => return Err(Some(word.as_bstr())),
+        };
+        flags |= bit;
+    }
+    // NEVER stands alone.
+    if flags & 1 != 0 && flags != 1 { Err(None) } else { Ok(flags) }
+}
+
+/// ORCPT (RFC 3461 §4.2, RFC 6533 §3): `type;xtext`, decoded.
+fn original_recipient(value: &BStr) -> Option<BString> {
+    let (kind, address) = value.split_once_str(";")?;
+    if kind.is_empty() || !kind.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'-') {
+        return None;
+    }
+    let address = if kind.eq_ignore_ascii_case(b"utf-8") { xtext::decode_utf8(address)? } else { xtext::decode(address)? };
+    if address.iter().any(|c| c.is_ascii_control()) {
+        return None;
+    }
+    let mut out = BString::from(kind);
+    out.push(b';');
+    out.extend_from_slice(&address);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notify_values() {
+        assert_eq!(notify_flags("SUCCESS,failure,DELAY".into()), Ok(14));
+        assert_eq!(notify_flags("NEVER".into()), Ok(1));
+        assert_eq!(notify_flags("NEVER,SUCCESS".into()), Err(None));
+        assert_eq!(notify_flags("".into()), Err(None));
+        assert_eq!(notify_flags("SOMETIMES".into()), Err(Some("SOMETIMES".into())));
+    }
+
+    #[test]
+    fn orcpt_values() {
+        assert_eq!(original_recipient("rfc822;a+2Bb@example.com".into()).unwrap(), "rfc822;a+b@example.com");
+        assert_eq!(original_recipient("utf-8;pel\\x{E9}@x".into()).unwrap(), "utf-8;pelé@x");
+        assert_eq!(original_recipient("rfc822;".into()).unwrap(), "rfc822;");
+        for value in ["alice@example.com", "", ";a", "rfc822;a+b", "rfc822;a+0Ab"] {
+            assert_eq!(original_recipient(value.into()), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! What the engine is told (settings, client, verdicts) and what it tells (steps, the transaction).
+
+use bstr::{BStr, BString};
+use posthaste_address::Address;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What main.cf says about the protocol. One value for all sessions of a service.
+pub struct Settings {
+    /// `myhostname`: in replies to HELO and EHLO, in 421 replies and the Received: header.
+    pub hostname: String,
+    /// `mail_name`, for the Received: header.
+    pub mail_name: String,
+    /// `smtpd_banner`.
+    pub banner: String,
+    /// `smtpd_helo_required`.
+    pub helo_required: bool,
+    /// `strict_rfc821_envelopes`.
+    pub strict_envelopes: bool,
+    /// `disable_vrfy_command`.
+    pub disable_vrfy: bool,
+    /// `smtpd_delay_reject`: the client, HELO and sender checks are made at RCPT.
+    pub delay_reject: bool,
+    /// `smtpd_delay_open_until_valid_rcpt`: the queue file is made at the first good recipient, else at MAIL.
+    pub delay_open: bool,
+    /// `soft_bounce`: every 5xx becomes 4xx.
+    pub soft_bounce: bool,
+    /// `smtputf8_enable`.
+    pub smtputf8: bool,
+    /// `strict_smtputf8`.
+    pub strict_smtputf8: bool,
+    /// `line_length_limit`: longest piece of a content line, and longest command.
+    pub line_length_limit: usize,
+    /// `message_size_limit`; 0 is no limit.
+    pub message_size_limit: u64,
+    /// `smtpd_error_sleep_time`.
+    pub error_sleep: Duration,
+    /// `smtpd_soft_error_limit`.
+    pub soft_error_limit: u32,
+    /// `smtpd_hard_error_limit`.
+    pub hard_error_limit: u32,
+    /// `smtpd_junk_command_limit`.
+    pub junk_command_limit: u32,
+    /// `smtpd_recipient_limit`.
+    pub recipient_limit: u32,
+    /// `smtpd_recipient_overshoot_limit`.
+    pub recipient_overshoot_limit: u32,
+    /// `smtpd_history_flush_threshold`; `None` keeps no transcript at all (`notify_classes` wants none).
+    pub history: Option<usize>,
+    /// `smtpd_forbid_bare_newline`.
+    pub bare_newline: BareNewline,
+    /// `smtpd_forbid_bare_newline_reject_code`.
+    pub bare_newline_code: u16,
+    /// `smtpd_forbid_unauth_pipelining`.
+    pub forbid_unauth_pipelining: bool,
+    /// `smtpd_client_port_logging`.
+    pub log_port: bool,
+    /// `smtpd_hide_client_session`.
+    pub hide_client: bool,
+    /// `smtpd_noop_commands`: the command is answered 250 and otherwise ignored.
+    pub noop_command: Option<Matcher>,
+    /// `smtpd_forbidden_commands`: the client is thrown out.
+    pub forbidden_command: Option<Matcher>,
+    /// Changes a refusal (4xx, 5xx) before it is sent: `smtpd_reject_filter_maps`, `smtpd_reject_footer(_maps)`. `None` in the answer leaves it.
+    /// Lines are separated by `\r\n`.
+    pub edit_refusal: Option<RefusalEditor>,
+    /// Looks a client's command up in `smtpd_command_filter`.
+    pub command_filter: Option<CommandFilter>,
+    /// Form of addresses in the log (`info_log_address_format`): quoted when true.
+    pub log_external: bool,
+}
+
+impl Settings {
+    /// The defaults of main.cf for a host `mail.example.com`: a start for tests and for callers that set each field anyway.
+    pub fn example() -> Settings {
+        Settings {
+            hostname: "mail.example.com".into(),
+            mail_name: "Posthaste".into(),
+            banner: "mail.example.com ESMTP Posthaste".into(),
+            helo_required: false,
+            strict_envelopes: false,
+            disable_vrfy: false,
+            delay_reject: true,
+            delay_open: true,
+            soft_bounce: false,
+            smtputf8: true,
+            strict_smtputf8: false,
+            line_length_limit: 2048,
+            message_size_limit: 10_240_000,
+            error_sleep: Duration::from_secs(1),
+            soft_error_limit: 10,
+            hard_error_limit: 20,
+            junk_command_limit: 100,
+            recipient_limit: 1000,
+            recipient_overshoot_limit: 1000,
+            history: Some(100),
+            bare_newline: BareNewline::Normalize,
+            bare_newline_code: 550,
+            forbid_unauth_pipelining: true,
+            log_port: false,
+            hide_client: false,
+            noop_command: None,
+            forbidden_command: None,
+            edit_refusal: None,
+            command_filter: None,
+            log_external: true,
+        }
+    }
+}
+
+/// Whether a command word is in a list.
+pub type Matcher = Box<dyn Fn(&BStr) -> bool>;
+/// See [`Settings::edit_refusal`].
+pub type RefusalEditor = Box<dyn Fn(&Client, Option<&BStr>, &str) -> Option<String>>;
+/// See [`Settings::command_filter`].
+pub type CommandFilter = Box<dyn Fn(&BStr) -> Option<BString>>;
+
+/// `smtpd_forbid_bare_newline`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BareNewline {
+    /// Lines may end in a bare newline, also the dot that ends a message.
+    #[default]
+    Allow,
+    /// Only CRLF.CRLF ends a message; other lines may end as they like.
+    Normalize,
+    /// As `Normalize`, and a line with a bare newline spoils the message or command.
+    Reject,
+    /// As `Allow`, and logged.
+    Note,
+}
+
+/// Who is connected. XCLIENT replaces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Verified host name, or `unknown`.
+    pub name: BString,
+    /// What the address maps back to, not verified, or `unknown`.
+    pub reverse_name: BString,
+    /// Printed, without `IPv6:`.
+    pub address: BString,
+    /// Printed, empty when unknown.
+    pub port: BString,
+    /// The address as a number; `None` for a local socket.
+    pub ip: Option<IpAddr>,
+    /// How the lookup of `name` ended.
+    pub name_status: NameStatus,
+    /// How the lookup of `reverse_name` ended.
+    pub reverse_status: NameStatus,
+    /// Our side of the connection.
+    pub server_address: BString,
+    /// Our side of the connection.
+    pub server_port: BString,
+}
+
+/// How a name lookup ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameStatus {
+    /// Found (and, for the name, it maps back to the address).
+    #[default]
+    Found,
+    /// There is none, or it does not map back.
+    Missing,
+    /// The name server could not be asked.
+    Failed,
+    /// The name was found and belongs to another address.
+    Forged,
+}
+
+impl Client {
+    /// A client on this host that did not come over the network (`sendmail -bs`, tests).
+    pub fn local() -> Client {
+        Client {
+            name: "localhost".into(),
+            reverse_name: "localhost".into(),
+            address: "127.0.0.1".into(),
+            port: BString::default(),
+            ip: Some(IpAddr::from([127, 0, 0, 1])),
+            name_status: NameStatus::Found,
+            reverse_status: NameStatus::Found,
+            server_address: "127.0.0.1".into(),
+            server_port: BString::default(),
+        }
+    }
+
+    /// `name[address]`, as in log lines; `name[address]:port` with `smtpd_client_port_logging`.
+    pub fn label(&self, with_port: bool) -> String {
+        if with_port && !self.port.is_empty() {
+            format!("{}[{}]:{}", self.name, self.address, self.port)
+        } else {
+            format!("{}[{}]", self.name, self.address)
+        }
+    }
+
+    /// The address with the `IPv6:` prefix where RFC 5321 §4.1.3 wants it.
+    pub fn rfc_address(&self) -> BString {
+        match self.ip {
+            Some(IpAddr::V6(_)) => BString::from(format!("IPv6:{}", self.address)),
+            _ => self.address.clone(),
+        }
+    }
+}
+
+/// What one client may do, looked up when it connects (and again after XCLIENT).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// `smtpd_discard_ehlo_keyword(s|_address_maps)`: a set of [`keyword`] bits.
+    pub discard: u32,
+    /// `smtpd_forbid_bare_newline_exclusions` matches.
+    pub bare_newline_excluded: bool,
+}
+
+/// EHLO keywords that can be discarded.
+#[allow(missing_docs, reason = "the names are the keywords")]
+pub mod keyword {
+    pub const PIPELINING: u32 = 1 << 0;
+    pub const SIZE: u32 = 1 << 1;
+    pub const VRFY: u32 = 1 << 2;
+    pub const ETRN: u32 = 1 << 3;
+    pub const STARTTLS: u32 = 1 << 4;
+    pub const AUTH: u32 = 1 << 5;
+    pub const XCLIENT: u32 = 1 << 6;
+    pub const XFORWARD: u32 = 1 << 7;
+    pub const VERP: u32 = 1 << 8;
+    pub const ENHANCEDSTATUSCODES: u32 = 1 << 9;
+    pub const EIGHTBITMIME: u32 = 1 << 10;
+    pub const DSN: u32 = 1 << 11;
+    pub const SMTPUTF8: u32 = 1 << 12;
+    pub const CHUNKING: u32 = 1 << 13;
+    pub const REQUIRETLS: u32 = 1 << 14;
+    /// Not announced: no log line about what is discarded.
+    pub const SILENT: u32 = 1 << 15;
+
+    /// The bit of a keyword, case ignored.
+    pub fn bit(name: &str) -> Option<u32> {
+        const ALL: [(&str, u32); 16] = [
+            ("PIPELINING", PIPELINING),
+            ("SIZE", SIZE),
+            ("VRFY", VRFY),
+            ("ETRN", ETRN),
+            ("STARTTLS", STARTTLS),
+            ("AUTH", AUTH),
+            ("XCLIENT", XCLIENT),
+            ("XFORWARD", XFORWARD),
+            ("XVERP", VERP),
+            ("ENHANCEDSTATUSCODES", ENHANCEDSTATUSCODES),
+            ("8BITMIME", EIGHTBITMIME),
+            ("DSN", DSN),
+            ("SMTPUTF8", SMTPUTF8),
+            ("CHUNKING", CHUNKING),
+            ("REQUIRETLS", REQUIRETLS),
+            ("SILENT-DISCARD", SILENT),
+        ];
+        ALL.iter().find(|(word, _)| word.eq_ignore_ascii_case(name)).map(|(_, bit)| *bit)
+    }
+}
+
+/// The content as the caller stores it. The engine owns it inside the transaction, so that whatever ends the transaction drops it.
+pub trait Message {
+    /// Adds a recipient that was accepted. Trouble is told when the message is finished.
+    fn recipient(&mut self, recipient: &Recipient);
+    /// A line of content without its line end, dot-stuffing undone. Longer lines than `line_length_limit` come in pieces, of which only
+    /// the last has `whole`.
+    fn line(&mut self, text: &BStr, whole: bool);
+}
+
+/// One mail transaction (RFC 5321 §3.3). MAIL creates it; every refusal of MAIL, RSET, HELO and the end of the message drop it whole.
+#[derive(Debug)]
+pub struct Transaction<M> {
+    /// Envelope sender.
+    pub sender: Address,
+    /// What came with it.
+    pub parameters: MailParameters,
+    /// The first recipient that was accepted.
+    pub first_recipient: Option<Address>,
+    /// Recipients accepted.
+    pub recipients: u32,
+    /// Recipients beyond the limit.
+    pub overshoot: u32,
+    /// Where the message goes, once there is a good recipient.
+    pub message: Option<M>,
+    /// Queue id of `message`.
+    pub queue_id: Option<Box<str>>,
+    /// Content received, counting each line end as two bytes.
+    pub size: u64,
+    /// What access rules asked for, for the caller to carry out.
+    pub actions: Vec<Action>,
+    /// Content is no longer stored, and this is why.
+    pub(crate) spoiled: Option<Spoiled>,
+}
+
+/// Parameters of MAIL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailParameters {
+    /// `BODY=8BITMIME` (`Some(true)`) or `BODY=7BIT`.
+    pub eight_bit: Option<bool>,
+    /// `SIZE=`, 0 when not given.
+    pub size: u64,
+    /// `SMTPUTF8`.
+    pub smtputf8: bool,
+    /// `REQUIRETLS`.
+    pub requiretls: bool,
+    /// `ENVID=`, decoded.
+    pub envelope_id: BString,
+    /// `RET=`: 0, 1 = FULL, 2 = HDRS.
+    pub ret: u8,
+    /// `AUTH=`, decoded.
+    pub auth_sender: BString,
+    /// `XVERP`: the delimiters.
+    pub verp: BString,
+}
+
+/// A recipient with the parameters of RCPT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipient {
+    /// The address.
+    pub address: Address,
+    /// `NOTIFY=`: sum of 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0 when not given.
+    pub notify: u8,
+    /// `ORCPT=` as `type;address`, decoded.
+    pub orcpt: BString,
+}
+
+/// What access(5) actions ask for besides permit and reject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Put the message on hold.
+    Hold,
+    /// Accept it and throw it away.
+    Discard,
+    /// Send it through `transport:destination`.
+    Filter(BString),
+    /// Deliver it to this address instead.
+    Redirect(BString),
+    /// Deliver it to this address too.
+    Bcc(BString),
+    /// Put this header on top.
+    Prepend(BString),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoiled {
+    TooBig,
+    BareNewline,
+}
+
+/// Which checks the caller must make before the engine goes on; answered by [`Session::decide`](super::Session::decide).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Client restrictions at connect (only if not delayed).
+    Connect,
+    /// HELO restrictions (only if not delayed).
+    Helo,
+    /// Sender address, disk space, rate, restrictions (these only if not delayed).
+    Mail,
+    /// Recipient address, rate, restrictions.
+    Recipient,
+    /// Data restrictions.
+    Data,
+    /// End-of-data restrictions.
+    EndOfMessage,
+    /// As for a recipient, for VRFY.
+    Verify,
+    /// Etrn restrictions; if they permit, the caller tries and answers with [`Verdict::Reply`].
+    Etrn,
+}
+
+/// The answer to a [`Check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Accept,
+    /// Refuse with this reply, and log it.
+    Refuse(Refusal),
+    /// The address is none after all (`501 5.1.7`, `501 5.1.3`).
+    BadAddress,
+    /// Send this reply; success when it begins with 2.
+    Reply(String),
+    /// Drop the connection without a word.
+    HangUp,
+}
+
+/// A refusal: reply and what the postmaster may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `550 5.7.1 <…>: …`, one line.
+    pub reply: String,
+    /// One of the [`notice`] bits.
+    pub class: u8,
+    /// Write the `reject:` line.
+    pub log: bool,
+}
+
+impl Refusal {
+    /// A refusal by policy, logged.
+    pub fn policy(reply: impl Into<String>) -> Refusal {
+        Refusal { reply: reply.into(), class: notice::POLICY, log: true }
+    }
+}
+
+/// Classes of trouble, as in `notify_classes`.
+#[allow(missing_docs, reason = "the names are those of notify_classes")]
+pub mod notice {
+    pub const PROTOCOL: u8 = 1;
+    pub const POLICY: u8 = 2;
+    pub const RESOURCE: u8 = 4;
+    pub const SOFTWARE: u8 = 8;
+    pub const DATA: u8 = 16;
+}
+
+/// How the end of a message went; the answer to [`Step::Finish`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// It is safe on disk (or was to be discarded).
+    Queued,
+    /// It is not: the whole reply.
+    Refused(Refusal),
+    /// It went elsewhere (before-queue filter): the whole reply, a success when it begins with 2.
+    Reply(String),
+}
+
+/// What the caller must do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send the output, then wait for input.
+    Read,
+    /// Wait before going on: the client made too many errors.
+    Pause(Duration),
+    /// Make a check and call [`Session::decide`](super::Session::decide).
+    Check(Check),
+    /// Make the message of the transaction and call [`Session::opened`](super::Session::opened).
+    Open,
+    /// Write what precedes the content (Received:), then go on.
+    StartContent,
+    /// Take the message, finish it, and call [`Session::finished`](super::Session::finished).
+    Finish,
+    /// Send the output and close.
+    Close,
+}
+
+/// Commands, as counted in the `disconnect` line and named in others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the commands")]
+pub enum Verb {
+    Helo,
+    Ehlo,
+    XClient,
+    XForward,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    Bdat,
+    Rset,
+    Noop,
+    Vrfy,
+    Etrn,
+    Quit,
+    Unknown,
+}
+
+impl Verb {
+    pub(crate) const ALL: [(Verb, &'static str); 16] = [
+        (Verb::Helo, "HELO"),
+        (Verb::Ehlo, "EHLO"),
+        (Verb::XClient, "XCLIENT"),
+        (Verb::XForward, "XFORWARD"),
+        (Verb::StartTls, "STARTTLS"),
+        (Verb::Auth, "AUTH"),
+        (Verb::Mail, "MAIL"),
+        (Verb::Rcpt, "RCPT"),
+        (Verb::Data, "DATA"),
+        (Verb::Bdat, "BDAT"),
+        (Verb::Rset, "RSET"),
+        (Verb::Noop, "NOOP"),
+        (Verb::Vrfy, "VRFY"),
+        (Verb::Etrn, "ETRN"),
+        (Verb::Quit, "QUIT"),
+        (Verb::Unknown, "UNKNOWN"),
+    ];
+
+    pub(crate) fn parse(word: &[u8]) -> Verb {
+        let known = Verb::ALL.iter().find(|(verb, name)| *verb != Verb::Unknown && name.as_bytes().eq_ignore_ascii_case(word));
+        known.map_or(Verb::Unknown, |(verb, _)| *verb)
+    }
+
+    /// In capitals.
+    pub fn as_str(self) -> &'static str {
+        Verb::ALL[self as usize].1
+    }
+
+    /// Whether more input may follow before the reply was sent (RFC 2920 §3.1).
+    pub(crate) fn may_be_pipelined(self, esmtp: bool) -> bool {
+        match self {
+            Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Noop | Verb::Vrfy => false,
+            Verb::Mail | Verb::Rcpt | Verb::Rset => esmtp,
+            _ => true,
+        }
+    }
+}
+
+/// A session as it went, for the postmaster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// [`notice`] bits.
+    pub trouble: u8,
+    /// `In:  …` and `Out: …` lines.
+    pub lines: Vec<u8>,
+    /// `lost connection`, `timeout`, if it ended so.
+    pub aborted: Option<&'static str>,
+}
