@@ -469,7 +469,7 @@ impl<M: Message> Session<M> {
     /// At EHLO, RSET and the end of a message a transcript that has become long is closed; without trouble it is forgotten.
     pub(super) fn trim_history(&mut self) {
         if self.settings.history.is_some_and(|limit| self.history_lines > limit) {
-            self.flushed = self.transcript();
+            self.flushed = self.transcript().or(self.flushed.take());
             self.history = Vec::new();
             self.history_lines = 0;
         }

@@ -493,8 +493,8 @@ impl Verb {
     pub(crate) fn may_be_pipelined(self, esmtp: bool) -> bool {
         match self {
             Verb::Helo | Verb::Ehlo | Verb::Data | Verb::Noop | Verb::Vrfy => false,
-            Verb::Mail | Verb::Rcpt | Verb::Rset => esmtp,
-            _ => true,
+            Verb::Unknown => true,
+            _ => esmtp,
         }
     }
 }
