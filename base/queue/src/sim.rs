@@ -132,7 +132,7 @@ impl SimDisk {
             Survives::Some(seed) => seed,
             _ => 0,
         });
-        let mut keep = |dice: &mut Dice| match survives {
+        let keep = |dice: &mut Dice| match survives {
             Survives::Nothing => false,
             Survives::Everything => true,
             Survives::Some(_) => dice.roll(2) == 0,
