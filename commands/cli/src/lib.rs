@@ -14,6 +14,10 @@
 //! assert!(MANUAL.help().contains("postkick"));
 //! ```
 
+mod getopt;
+
+pub use getopt::{BadOption, Getopt};
+
 use std::fmt::Write as _;
 
 /// The manual of one command.
