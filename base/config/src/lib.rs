@@ -3,6 +3,10 @@
 //! A [`Config`] is an immutable value: the files as read, the `-o` overrides of one service on top, and the table of defaults below.
 //! Nothing is global, so two configurations can live in one process (reload, service profiles, tests).
 //!
+//! Where to find what: [`parameters`] is the table and [`table`] explains its rows; [`lines`] reads logical lines; [`expand`] is the
+//! `$name` language; [`list`] splits values; [`master_cf`] reads `master.cf`; [`network`] knows the host's name and addresses; [`check`] finds
+//! unused and misspelt parameters; [`directory`] finds the configuration.
+//!
 //! ```no_run
 //! # use posthaste_config::{Config, ConfigError};
 //! # fn main() -> Result<(), ConfigError> {
@@ -11,14 +15,33 @@
 //! # Ok(()) }
 //! ```
 
+pub mod check;
+pub mod directory;
+pub mod expand;
+pub mod lines;
+pub mod list;
+pub mod master_cf;
+pub mod network;
+pub mod parameters;
+pub mod table;
+
+pub use expand::{Level, MacroError};
+pub use list::{braced, split_list, split_words};
+pub use master_cf::{MasterEntry, ServiceKind};
+
+use lines::{logical_lines, split_name_value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use table::{Family, Kind, family, parameter};
 
 /// What is wrong with the configuration. `Display` is the text that Postfix logs after `fatal: `.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read: `open /etc/postfix/main.cf: No such file or directory`.
-    #[error("open {path}: {source}")]
+    #[error("open {}: {}", path.display(), system_reason(source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -28,88 +51,339 @@ pub enum ConfigError {
     /// A value that does not fit its parameter, or a line that does not fit the grammar; the text names file and line or parameter.
     #[error("{0}")]
     Bad(String),
+    /// A value whose `$name` references cannot be expanded.
+    #[error("parameter {parameter}: {reason}")]
+    Macro {
+        /// The parameter whose value it is; empty for a text that is no parameter.
+        parameter: String,
+        /// What is wrong.
+        reason: MacroError,
+    },
 }
 
-/// An immutable configuration as one process (or one service profile) sees it.
+impl From<MacroError> for ConfigError {
+    fn from(reason: MacroError) -> ConfigError {
+        ConfigError::Macro { parameter: String::new(), reason }
+    }
+}
+
+/// A system error as C's `strerror` words it: without the number that Rust adds.
+pub fn system_reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// An immutable configuration as one process (or one service profile) sees it. Cloning is cheap.
 ///
 /// The accessors expand `$name` and check type and range; asking for a name that is not in the table, or with the wrong type, is a
 /// fault of the program (it panics, and a test over the sources finds it first). Names made from a transport or service
-/// (`relay_destination_concurrency_limit`) go through [`Config::service_int`] and its siblings.
+/// (`relay_destination_concurrency_limit`) go through [`Config::service_int`] and its siblings; names that users make up
+/// (restriction classes) through [`Config::lookup`].
+///
+/// An accessor costs microseconds and allocates: read parameters once, at start, into a struct.
 #[derive(Clone, Debug)]
 pub struct Config {
-    _private: (),
+    inner: Arc<Inner>,
 }
 
-#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
+#[derive(Clone, Debug)]
+struct Inner {
+    directory: PathBuf,
+    file: String,
+    /// From main.cf; the last of several assignments.
+    settings: BTreeMap<String, String>,
+    overrides: BTreeMap<String, String>,
+    process: String,
+    service: String,
+    warnings: Vec<String>,
+}
+
+/// Deeper than any sane configuration, so that a parameter that refers to itself is noticed.
+const NESTING_LIMIT: u32 = 100;
+
 impl Config {
     /// Reads `main.cf` in `dir`. Warnings (unused, misspelt) are not given here but by `postconf` and `postfix check`.
     pub fn load(dir: &Path) -> Result<Config, ConfigError> {
-        todo!()
+        let path = dir.join("main.cf");
+        let bytes = std::fs::read(&path).map_err(|source| ConfigError::Open { path: path.clone(), source })?;
+        let mut config = Config::parse(&String::from_utf8_lossy(&bytes), &path.to_string_lossy())?;
+        Arc::make_mut(&mut config.inner).directory = dir.to_owned();
+        Ok(config)
     }
 
     /// From the text of a main.cf, for tests and for tools that make their own. `file` is the name used in error texts.
     pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
-        todo!()
+        let mut settings = BTreeMap::new();
+        let mut warnings = Vec::new();
+        for line in logical_lines(text) {
+            if line.is_misplaced() {
+                warnings.push(format!("{file}: logical line must not start with whitespace: \"{}\"", line.text));
+                continue;
+            }
+            let (name, value) = split_name_value(&line.text)
+                .map_err(|error| ConfigError::Bad(format!("{file}, line {}: {error}: \"{}\"", line.first, line.text)))?;
+            if let Some(earlier) = settings.insert(name.to_owned(), value.to_owned()) {
+                warnings.push(format!("{file}, line {}: overriding earlier entry: {name}={earlier}", line.first));
+            }
+        }
+        let process = std::env::args_os().next().unwrap_or_default();
+        let process = Path::new(&process).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let config = Config {
+            inner: Arc::new(Inner {
+                directory: directory::DEFAULT_DIRECTORY.into(),
+                file: file.to_owned(),
+                settings,
+                overrides: BTreeMap::new(),
+                process,
+                service: String::new(),
+                warnings,
+            }),
+        };
+        config.level()?;
+        Ok(config)
     }
 
     /// The same configuration with these parameters set (`-o name=value`), in order; later ones win.
     pub fn with_overrides<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, ConfigError> {
-        todo!()
+        let mut config = self.clone();
+        let inner = Arc::make_mut(&mut config.inner);
+        for (name, value) in pairs {
+            inner.overrides.insert(name.to_owned(), value.to_owned());
+        }
+        config.level()?;
+        Ok(config)
+    }
+
+    /// The same configuration as the program `process` (`process_name`: `smtpd`) sees it that runs as `service` of master.cf
+    /// (`service_name`: `submission`). A command has no service: give an empty text.
+    pub fn with_identity(&self, process: &str, service: &str) -> Config {
+        let mut config = self.clone();
+        let inner = Arc::make_mut(&mut config.inner);
+        inner.process = process.to_owned();
+        inner.service = service.to_owned();
+        config
     }
 
     /// The folder of main.cf and master.cf (`config_directory`).
     pub fn directory(&self) -> &Path {
-        todo!()
+        &self.inner.directory
     }
 
-    /// A text parameter, expanded. Parameters of type `raw` come unexpanded.
+    /// Name of the file that was read, for messages.
+    pub fn file(&self) -> &str {
+        &self.inner.file
+    }
+
+    /// What Postfix warns about when it reads main.cf: entries that override earlier ones, misplaced lines. Whole texts, to be logged.
+    pub fn warnings(&self) -> &[String] {
+        &self.inner.warnings
+    }
+
+    /// The settings of main.cf, sorted by name, unexpanded.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.inner.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether main.cf or an override sets this parameter.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.explicit(name).is_some()
+    }
+
+    /// `compatibility_level`.
+    pub fn level(&self) -> Result<Level, ConfigError> {
+        let text = self.text("compatibility_level")?;
+        Level::parse(&text).map_err(|error| ConfigError::Bad(error.to_string()))
+    }
+
+    /// A text parameter, expanded. Parameters of type `raw` come unexpanded, save that a value that only names another raw parameter
+    /// (`postscreen_reject_footer = $smtpd_reject_footer`) is that parameter's value.
     pub fn text(&self, name: &str) -> Result<String, ConfigError> {
-        todo!()
+        let (min, max) = match row(name).kind {
+            Kind::Text { min, max } => (min, max),
+            Kind::Raw { min } => {
+                let value = self.raw(name)?.unwrap_or_default();
+                if let Some(other) = value.strip_prefix('$')
+                    && other != name
+                    && matches!(parameter(other), Some(row) if matches!(row.kind, Kind::Raw { .. }))
+                {
+                    return self.text(other);
+                }
+                table::check_text(name, &value, min, None)?;
+                return Ok(value.into_owned());
+            }
+            kind => wrong_type(name, kind),
+        };
+        let value = self.value(name)?;
+        table::check_text(name, &value, min, max)?;
+        Ok(value)
     }
 
     /// A number, within the range of its row.
     pub fn int(&self, name: &str) -> Result<i64, ConfigError> {
-        todo!()
+        self.int_of(name, row(name).kind, &self.value(name)?)
     }
 
     /// `yes` or `no`.
     pub fn bool(&self, name: &str) -> Result<bool, ConfigError> {
-        todo!()
+        match row(name).kind {
+            Kind::Bool => table::parse_bool(name, &self.value(name)?),
+            kind => wrong_type(name, kind),
+        }
     }
 
     /// A time; the unit of a bare number is that of the parameter's row.
     pub fn time(&self, name: &str) -> Result<Duration, ConfigError> {
-        todo!()
+        self.time_of(name, row(name).kind, &self.value(name)?)
     }
 
     /// Any parameter by name, also user-defined ones, expanded; `None` when nothing defines it.
     pub fn lookup(&self, name: &str) -> Result<Option<String>, ConfigError> {
-        todo!()
+        self.lookup_at(name, 0)
     }
 
     /// Expands `$name`, `${name?value}` and so on in a text that is not itself a parameter.
     pub fn expand(&self, text: &str) -> Result<String, ConfigError> {
-        todo!()
+        self.expand_at(text, 0)
+    }
+
+    /// Any parameter's value as it is written, unexpanded: an override, else main.cf, else the default; `None` when nothing defines it.
+    pub fn raw(&self, name: &str) -> Result<Option<Cow<'_, str>>, ConfigError> {
+        self.raw_at(name, 0)
+    }
+
+    /// The default of a parameter, unexpanded, whatever main.cf says; computed where it has to be.
+    pub fn default_of(&self, name: &str) -> Result<Option<Cow<'_, str>>, ConfigError> {
+        self.default_at(name, 0)
     }
 
     /// `<service>_<suffix>` (for example `relay` and `destination_concurrency_limit`): its own value, else the family's default
     /// (`default_destination_concurrency_limit`).
     pub fn service_int(&self, service: &str, suffix: &str) -> Result<i64, ConfigError> {
-        todo!()
+        let (name, family) = service_name(service, suffix);
+        self.int_of(&name, family.kind, &self.value(&name)?)
     }
 
     /// Like [`Config::service_int`] for a time (`<service>_time_limit`, `<service>_destination_rate_delay`).
     pub fn service_time(&self, service: &str, suffix: &str) -> Result<Duration, ConfigError> {
-        todo!()
+        let (name, family) = service_name(service, suffix);
+        self.time_of(&name, family.kind, &self.value(&name)?)
     }
 
     /// Like [`Config::service_int`] for text.
     pub fn service_text(&self, service: &str, suffix: &str) -> Result<String, ConfigError> {
-        todo!()
+        let (name, _) = service_name(service, suffix);
+        self.value(&name)
     }
 
     /// `queue_directory`.
     pub fn queue_directory(&self) -> PathBuf {
-        todo!()
+        // The row demands text; a value that cannot be expanded has been refused by `check` before anything uses the queue.
+        self.text("queue_directory").unwrap_or_else(|_| row("queue_directory").default.to_owned()).into()
+    }
+
+    fn value(&self, name: &str) -> Result<String, ConfigError> {
+        Ok(self.lookup(name)?.unwrap_or_default())
+    }
+
+    fn int_of(&self, name: &str, kind: Kind, value: &str) -> Result<i64, ConfigError> {
+        match kind {
+            Kind::Int { min, max } => table::parse_int(name, value, min, max, false),
+            Kind::Long { min, max } => table::parse_int(name, value, min, max, true),
+            kind => wrong_type(name, kind),
+        }
+    }
+
+    fn time_of(&self, name: &str, kind: Kind, value: &str) -> Result<Duration, ConfigError> {
+        match kind {
+            Kind::Time { unit, min, max } => table::parse_time(name, value, unit, min, max),
+            kind => wrong_type(name, kind),
+        }
+    }
+
+    fn explicit(&self, name: &str) -> Option<&str> {
+        let inner = &*self.inner;
+        inner.overrides.get(name).or_else(|| inner.settings.get(name)).map(String::as_str)
+    }
+
+    fn lookup_at(&self, name: &str, depth: u32) -> Result<Option<String>, ConfigError> {
+        if depth > NESTING_LIMIT {
+            return Err(MacroError::Nesting(name.to_owned()).into());
+        }
+        let Some(raw) = self.raw_at(name, depth)? else { return Ok(None) };
+        if !raw.contains('$') {
+            return Ok(Some(raw.into_owned()));
+        }
+        match self.expand_at(&raw, depth + 1) {
+            Ok(value) => Ok(Some(value)),
+            // The parameter nearest to the fault is the one to look at.
+            Err(ConfigError::Macro { parameter, reason }) if parameter.is_empty() => {
+                Err(ConfigError::Macro { parameter: name.to_owned(), reason })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn expand_at(&self, text: &str, depth: u32) -> Result<String, ConfigError> {
+        let mut lookup = |name: &str| Ok::<_, ConfigError>(self.lookup_at(name, depth)?.map(String::into_bytes));
+        let bytes = expand::expand(text.as_bytes(), &mut lookup)?;
+        // Made of UTF-8 texts only.
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
+    fn raw_at(&self, name: &str, depth: u32) -> Result<Option<Cow<'_, str>>, ConfigError> {
+        match name {
+            // Facts, not settings: what main.cf says about them has no effect.
+            "config_directory" | "process_id" | "process_name" => self.default_at(name, depth),
+            "service_name" if !self.inner.service.is_empty() => self.default_at(name, depth),
+            _ => match self.explicit(name) {
+                Some(value) => Ok(Some(value.into())),
+                None => self.default_at(name, depth),
+            },
+        }
+    }
+
+    fn default_at(&self, name: &str, depth: u32) -> Result<Option<Cow<'_, str>>, ConfigError> {
+        let inner = &*self.inner;
+        Ok(Some(match name {
+            "config_directory" => inner.directory.to_string_lossy(),
+            "process_id" => std::process::id().to_string().into(),
+            "process_name" => inner.process.as_str().into(),
+            "service_name" => inner.service.as_str().into(),
+            "myhostname" => {
+                let domain = match self.explicit("mydomain") {
+                    Some(_) => self.lookup_at("mydomain", depth + 1)?,
+                    None => None,
+                };
+                self.default_hostname(domain).into()
+            }
+            "mydomain" => network::domain_of(&self.lookup_at("myhostname", depth + 1)?.unwrap_or_default()).into(),
+            "mynetworks" => self.default_networks()?.into(),
+            _ => match parameter(name) {
+                Some(row) => row.default.into(),
+                None => return Ok(family(name).map(|(_, family)| family.default.into())),
+            },
+        }))
     }
 }
+
+fn row(name: &str) -> &'static table::Parameter {
+    parameter(name).unwrap_or_else(|| panic!("{name} is not in the table of parameters"))
+}
+
+fn wrong_type(name: &str, kind: Kind) -> ! {
+    panic!("parameter {name} is of type {kind:?}")
+}
+
+fn service_name(service: &str, suffix: &str) -> (String, &'static Family) {
+    let name = format!("{service}_{suffix}");
+    match parameters::FAMILIES.iter().find(|family| family.suffix == suffix) {
+        Some(family) => (name, family),
+        None => panic!("no family of parameters ends in _{suffix}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,5 +3,6 @@
 //! This is one of the few crates that may hold `unsafe` code; each module owns one system interface and gives it a safe face.
 
 pub mod credentials;
+pub mod interfaces;
 pub mod locks;
 pub mod users;
