@@ -11,6 +11,8 @@ use std::path::PathBuf;
 pub struct User {
     /// Login name.
     pub name: String,
+    /// The password field, `x` where passwords are shadowed.
+    pub password: String,
     /// User id.
     pub uid: u32,
     /// Primary group.
@@ -28,8 +30,12 @@ pub struct User {
 pub struct Group {
     /// Group name.
     pub name: String,
+    /// The password field, mostly `x`.
+    pub password: String,
     /// Group id.
     pub gid: u32,
+    /// Names of those who are in the group besides those whose primary group it is.
+    pub members: Vec<String>,
 }
 
 /// The user of that name; `Ok(None)` when there is none. An error means that the database could not be asked: try later. May block.
@@ -93,6 +99,7 @@ fn string(pointer: *const libc::c_char) -> String {
 fn user(row: &libc::passwd) -> User {
     User {
         name: string(row.pw_name),
+        password: string(row.pw_passwd),
         uid: row.pw_uid,
         gid: row.pw_gid,
         gecos: string(row.pw_gecos),
@@ -102,7 +109,19 @@ fn user(row: &libc::passwd) -> User {
 }
 
 fn group(row: &libc::group) -> Group {
-    Group { name: string(row.gr_name), gid: row.gr_gid }
+    Group { name: string(row.gr_name), password: string(row.gr_passwd), gid: row.gr_gid, members: strings(row.gr_mem) }
+}
+
+/// A list of C strings that ends with a null pointer.
+fn strings(list: *mut *mut libc::c_char) -> Vec<String> {
+    let mut out = Vec::new();
+    if !list.is_null() {
+        // SAFETY: the row's list is in the buffer, which is still alive, and ends with a null pointer.
+        while let Some(pointer) = unsafe { list.add(out.len()).as_ref() }.filter(|pointer| !pointer.is_null()) {
+            out.push(string(*pointer));
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -159,13 +159,7 @@ impl Virtual {
 
     /// The mailbox and its owner; `None` for an unknown user.
     fn find(&self, address: &Address) -> std::result::Result<Option<(PathBuf, Identity)>, Trouble> {
-        let search = AddressSearch {
-            delimiters: &self.delimiters,
-            local_part_for: LocalPart::Never,
-            at_domain: true,
-            domain: false,
-            dot_parents: false,
-        };
+        let search = AddressSearch::rewriting(&self.delimiters, LocalPart::Never);
         let Some(name) = self.mailboxes.find_address(address, &search).map_err(|e| self.table_trouble(&e))? else { return Ok(None) };
         let number = |maps: &Maps, title: &str, what: &str, least: u32| {
             let found = maps.find_address(address, &search).map_err(|e| self.table_trouble(&e))?;

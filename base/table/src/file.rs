@@ -1,0 +1,224 @@
+//! Table files that may change under a running service.
+//!
+//! Postfix's daemons end and start again when a table file has changed; here the table is read again in place. The file is looked at
+//! no more often than every ten milliseconds, so that under load the check costs a fraction of a system call for each message, while an
+//! administrator who runs postmap and then tries again never meets the old answer (postmap itself takes longer than that).
+//! The folder is opened before the service changes its root, so that the file can still be found by name afterwards.
+
+use crate::Context;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Instant;
+
+/// How old an answer about a file's state may be.
+const FRESH_MS: u64 = 10;
+
+/// Where a file lives, independent of later changes of root and working directory.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    folder: Option<OwnedFd>,
+    base: OsString,
+}
+
+impl Place {
+    fn new(path: &Path) -> Place {
+        let base = path.file_name().unwrap_or_default().to_owned();
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let folder = rustix::fs::openat(CWD, parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok();
+        Place { path: path.to_owned(), folder, base }
+    }
+
+    fn stat(&self) -> Result<Stamp, rustix::io::Errno> {
+        match &self.folder {
+            Some(folder) => rustix::fs::statat(folder, &self.base, AtFlags::empty()),
+            None => rustix::fs::stat(&self.path),
+        }
+        .map(|stat| Stamp::of(&stat))
+    }
+
+    fn open(&self) -> std::io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(File::from(match &self.folder {
+            Some(folder) => rustix::fs::openat(folder, &self.base, flags, Mode::empty())?,
+            None => rustix::fs::openat(CWD, &self.path, flags, Mode::empty())?,
+        }))
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    dev: u64,
+    ino: u64,
+    size: i64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(stat: &Stat) -> Stamp {
+        Stamp {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        }
+    }
+}
+
+type Load<T> = dyn Fn(File, &Path) -> Result<T, String> + Send + Sync;
+
+/// The content of a file as it is now: read again when the file was changed or replaced.
+pub(crate) struct Followed<T> {
+    place: Place,
+    load: Box<Load<T>>,
+    now: RwLock<(Option<Stamp>, Result<Arc<T>, String>)>,
+    checked: AtomicU64,
+    context: Context,
+}
+
+impl<T> Followed<T> {
+    /// Opens and loads the file; `load`'s error text is complete (it names the file).
+    pub fn open(
+        path: &Path,
+        context: &Context,
+        describe: fn(&Path, &std::io::Error) -> String,
+        load: impl Fn(File, &Path) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Result<Followed<T>, String> {
+        let place = Place::new(path);
+        let file = place.open().map_err(|error| describe(path, &error))?;
+        let stamp = rustix::fs::fstat(&file).ok().map(|stat| Stamp::of(&stat));
+        let content = Arc::new(load(file, path)?);
+        let load = move |file: File, path: &Path| load(file, path);
+        Ok(Followed {
+            place,
+            load: Box::new(load),
+            now: RwLock::new((stamp, Ok(content))),
+            checked: AtomicU64::new(milliseconds()),
+            context: context.clone(),
+        })
+    }
+
+    /// The current content, or why there is none.
+    pub fn get(&self) -> Result<Arc<T>, String> {
+        let now = milliseconds();
+        if now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= FRESH_MS {
+            self.checked.store(now, Ordering::Relaxed);
+            self.refresh();
+        }
+        self.now.read().unwrap_or_else(|e| e.into_inner()).1.clone()
+    }
+
+    fn refresh(&self) {
+        let found = self.place.stat();
+        let known = self.now.read().unwrap_or_else(|e| e.into_inner()).0;
+        let (stamp, content) = match found {
+            Ok(stamp) if Some(stamp) == known => return,
+            Ok(stamp) => match self.place.open() {
+                Ok(file) => {
+                    // The stamp of the file that is read, which may already be another than the one just seen.
+                    let stamp = rustix::fs::fstat(&file).map_or(stamp, |stat| Stamp::of(&stat));
+                    (Some(stamp), (self.load)(file, &self.place.path).map(Arc::new))
+                }
+                // The service gave up the right to read this file when it started: it keeps what it has read.
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    self.context.warn(&format!(
+                        "{} has changed, but this process may no longer read it: the old content stays in use until \"postfix reload\"",
+                        self.place.path.display()
+                    ));
+                    let mut state = self.now.write().unwrap_or_else(|e| e.into_inner());
+                    state.0 = Some(stamp);
+                    return;
+                }
+                Err(error) => (None, Err(open_error(&self.place.path, &error))),
+            },
+            Err(rustix::io::Errno::NOENT) if known.is_none() => return,
+            Err(rustix::io::Errno::NOENT) => (None, Err(open_error(&self.place.path, &rustix::io::Errno::NOENT.into()))),
+            // Not to be seen from here (rights given up): what was read stays valid.
+            Err(_) => return,
+        };
+        *self.now.write().unwrap_or_else(|e| e.into_inner()) = (stamp, content);
+    }
+}
+
+/// `open PATH: reason`.
+pub(crate) fn open_error(path: &Path, error: &std::io::Error) -> String {
+    format!("open {}: {}", path.display(), reason(error))
+}
+
+/// `open database PATH: reason`.
+pub(crate) fn open_database_error(path: &Path, error: &std::io::Error) -> String {
+    format!("open database {}: {}", path.display(), reason(error))
+}
+
+/// The system's words for an error, as C's strerror() has them.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+fn milliseconds() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::collecting;
+    use std::io::Read;
+    use std::time::Duration;
+
+    fn text(path: &Path) -> Followed<String> {
+        Followed::open(path, &collecting().0, open_error, |mut file, _| {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(|e| e.to_string())?;
+            Ok(text)
+        })
+        .unwrap()
+    }
+
+    fn pause() {
+        std::thread::sleep(Duration::from_millis(FRESH_MS + 2));
+    }
+
+    #[test]
+    fn s_table_04_changes_are_seen_without_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        std::fs::write(&path, "one").unwrap();
+        let file = text(&path);
+        assert_eq!(*file.get().unwrap(), "one");
+        std::fs::write(folder.path().join("new"), "two").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+        pause();
+        assert_eq!(*file.get().unwrap(), "two");
+    }
+
+    #[test]
+    fn s_table_21_a_removed_file_is_an_error_until_it_is_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        std::fs::write(&path, "one").unwrap();
+        let file = text(&path);
+        std::fs::remove_file(&path).unwrap();
+        pause();
+        assert_eq!(file.get().unwrap_err(), format!("open {}: No such file or directory", path.display()));
+        std::fs::write(&path, "back").unwrap();
+        pause();
+        assert_eq!(*file.get().unwrap(), "back");
+    }
+}

@@ -1,0 +1,203 @@
+//! From `type:name` to a table.
+
+use crate::db::{Db, Method};
+use crate::file::{Followed, open_database_error};
+use crate::{Context, Table, TableError, cidr, fold, regexp, text, unix};
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_log::Level;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How a table is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenFlags {
+    /// Keys are not folded to lower case (`postmap -f`).
+    pub keep_case: bool,
+    /// No `$1` in the results of patterns: for tables whose results name files or commands.
+    pub no_substitution: bool,
+    /// No table behind the shared proxymap service: for services that hold root.
+    pub no_proxy: bool,
+    /// No table whose server is not authenticated (`tcp:`, `socketmap:`): for tables whose results name files or commands.
+    pub no_unauthenticated: bool,
+    /// No checks that keys and values are UTF-8 (`postmap -u`, body lines).
+    pub raw_bytes: bool,
+}
+
+/// The table types that can be opened, as `postconf -m` lists them, sorted.
+pub const TYPES: &[&str] =
+    &["btree", "cidr", "environ", "fail", "hash", "inline", "internal", "nis", "regexp", "static", "texthash", "unix"];
+
+/// Opens a table. The error is Postfix's text for the reason, complete.
+pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<dyn Table>, String> {
+    let Some((kind, name)) = spec.split_once(':').filter(|(kind, name)| !kind.is_empty() && !name.is_empty()) else {
+        return Err(format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""));
+    };
+    let boxed: Box<dyn Table> = match kind {
+        "btree" => Box::new(DbTable::open(spec, name, Method::Btree, context)?),
+        "cidr" => Box::new(cidr::Cidr::open(spec, name, context)?),
+        "environ" => Box::new(text::Environ(spec.to_owned())),
+        "fail" => Box::new(text::Fail(spec.to_owned())),
+        "hash" => Box::new(DbTable::open(spec, name, Method::Hash, context)?),
+        "inline" => Box::new(text::Inline::open(spec, name, flags, context)?),
+        "internal" => Box::new(text::Empty(spec.to_owned())),
+        "nis" => {
+            context.warn("dict_nis_init: NIS domain name not set - NIS lookups disabled");
+            Box::new(text::Empty(spec.to_owned()))
+        }
+        "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
+        "static" => Box::new(text::Static::open(spec, name)?),
+        "texthash" => Box::new(text::TextHash::open(spec, name, flags, context)?),
+        "unix" => Box::new(unix::Unix::open(spec, name)?),
+        _ => return Err(format!("unsupported dictionary type: {kind}")),
+    };
+    let folds = !flags.keep_case && !boxed.whole_keys_only();
+    let utf8 = context.settings.utf8 && !flags.raw_bytes;
+    Ok(Arc::new(Guard { folds, utf8, context: context.clone(), table: boxed }))
+}
+
+/// Opens a table for a service: one that cannot be opened is not an error here, but each of its lookups is, with a warning that names it.
+pub fn open_or_unavailable(spec: &str, flags: OpenFlags, context: &Context) -> Arc<dyn Table> {
+    try_open(spec, flags, context).unwrap_or_else(|reason| {
+        context.report(Level::Error, &reason);
+        Arc::new(Unavailable { name: spec.to_owned(), reason, context: context.clone() })
+    })
+}
+
+#[cfg(test)]
+pub(crate) use try_open as open;
+
+/// What holds for all types: keys of fixed strings are folded, keys and values must be UTF-8 where SMTPUTF8 is enabled.
+struct Guard {
+    folds: bool,
+    utf8: bool,
+    context: Context,
+    table: Box<dyn Table>,
+}
+
+const NOT_UTF8: &str = "malformed UTF-8 or invalid codepoint";
+
+impl Table for Guard {
+    fn name(&self) -> &str {
+        self.table.name()
+    }
+
+    fn label(&self) -> &str {
+        self.table.label()
+    }
+
+    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        let ascii = key.is_ascii();
+        if self.utf8 && !ascii && key.to_str().is_err() {
+            self.context.warn(&format!("{}: non-UTF-8 key \"{key}\": {NOT_UTF8}", self.table.label()));
+            return Ok(None);
+        }
+        let found = if self.folds { self.table.lookup(&fold::fold(key, self.utf8)) } else { self.table.lookup(key) }?;
+        match found {
+            Some(value) if self.utf8 && !value.is_ascii() && value.to_str().is_err() => {
+                self.context.warn(&format!("{}: key \"{key}\": non-UTF-8 value \"{value}\": {NOT_UTF8}", self.table.label()));
+                Err(TableError::without_detail(self.table.name(), "value is not UTF-8"))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn whole_keys_only(&self) -> bool {
+        self.table.whole_keys_only()
+    }
+
+    fn may_block(&self) -> bool {
+        self.table.may_block()
+    }
+
+    fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        self.table.entries(visit)
+    }
+}
+
+/// Stands for a table that could not be opened.
+struct Unavailable {
+    name: String,
+    reason: String,
+    context: Context,
+}
+
+impl Table for Unavailable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, _key: &BStr) -> Result<Option<BString>, TableError> {
+        self.context.warn(&format!("{} is unavailable. {}", self.name, self.reason));
+        Err(TableError::new(&self.name, &*self.reason))
+    }
+}
+
+/// `hash:/file` and `btree:/file`: the Berkeley DB file `/file.db`.
+struct DbTable {
+    name: String,
+    label: String,
+    file: Followed<Db>,
+}
+
+impl DbTable {
+    fn open(spec: &str, path: &str, method: Method, context: &Context) -> Result<DbTable, String> {
+        let db = PathBuf::from(format!("{path}.db"));
+        let file = Followed::open(&db, context, open_database_error, move |file, path| {
+            Db::open(file, method).map_err(|reason| format!("open database {}: {reason}", path.display()))
+        })?;
+        warn_older(Path::new(path), &db, context);
+        Ok(DbTable { name: spec.to_owned(), label: format!("{spec}.db"), file })
+    }
+}
+
+/// Says so when the source was changed after the indexed file was made; not in the first hundred seconds, since it may be edited just now.
+pub(crate) fn warn_older(source: &Path, indexed: &Path, context: &Context) {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let (Some(source_time), Some(indexed_time)) = (modified(source), modified(indexed)) else { return };
+    let settled = source_time.elapsed().is_ok_and(|age| age.as_secs() > 100);
+    if source_time > indexed_time && settled {
+        context.warn(&format!("database {} is older than source file {}", indexed.display(), source.display()));
+    }
+}
+
+impl Table for DbTable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        let fail = |reason: String| TableError::new(&self.name, reason);
+        let db = self.file.get().map_err(fail)?;
+        // Keys end with a NUL in files made by Postfix, without one in files made by others (or by postmap -n).
+        let mut with_null = Vec::with_capacity(key.len() + 1);
+        with_null.extend_from_slice(key);
+        with_null.push(0);
+        let found = match db.find(&with_null).map_err(fail)? {
+            None => db.find(key).map_err(fail)?,
+            found => found,
+        };
+        Ok(found.map(without_null))
+    }
+
+    fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        let fail = |reason: String| TableError::new(&self.name, reason);
+        Some(
+            self.file.get().map_err(fail).and_then(|db| db.each(&mut |key, value| visit(strip_null(key), strip_null(value))).map_err(fail)),
+        )
+    }
+}
+
+fn strip_null(text: &[u8]) -> &BStr {
+    text.strip_suffix(b"\0").unwrap_or(text).as_bstr()
+}
+
+pub(crate) fn without_null(mut value: Vec<u8>) -> BString {
+    if value.last() == Some(&0) {
+        value.pop();
+    }
+    value.into()
+}
