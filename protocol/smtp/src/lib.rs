@@ -1,4 +1,5 @@
 //! SMTP and LMTP engines without I/O: bytes in, events out, for the server and the client.
 
+pub mod client;
 pub mod server;
 pub mod xtext;

@@ -1,0 +1,186 @@
+//! What a server offers in its reply to EHLO or LHLO.
+
+use super::Reply;
+use bstr::{BStr, BString, ByteSlice};
+
+/// Extensions that the client uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// The session speaks ESMTP (EHLO or LHLO was accepted).
+    pub esmtp: bool,
+    /// RFC 2920.
+    pub pipelining: bool,
+    /// RFC 1870.
+    pub size: bool,
+    /// The limit of SIZE; 0 where none is told.
+    pub size_limit: u64,
+    /// RFC 6152.
+    pub eight_bit_mime: bool,
+    /// RFC 3461.
+    pub dsn: bool,
+    /// RFC 6531.
+    pub smtputf8: bool,
+    /// RFC 3207.
+    pub starttls: bool,
+    /// RFC 8689.
+    pub requiretls: bool,
+    /// Mechanisms of AUTH (RFC 4954), as sent.
+    pub auth: Option<BString>,
+    /// Attributes of XFORWARD that the server takes.
+    pub xforward: Xforward,
+}
+
+/// Attributes of XFORWARD (XFORWARD_README).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the attributes")]
+pub struct Xforward {
+    pub name: bool,
+    pub addr: bool,
+    pub port: bool,
+    pub proto: bool,
+    pub helo: bool,
+    pub ident: bool,
+    pub source: bool,
+}
+
+/// Keywords that are to be ignored (`smtp_discard_ehlo_keywords`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discard {
+    words: Vec<String>,
+    silent: bool,
+}
+
+impl Discard {
+    /// From a list separated by blanks or commas. Words that name no extension known here come back for a warning.
+    pub fn parse(list: &str) -> (Discard, Vec<String>) {
+        let (mut discard, mut unknown) = (Discard::default(), Vec::new());
+        for word in list.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty()) {
+            let word = word.to_ascii_lowercase();
+            match word.as_str() {
+                "silent-discard" => discard.silent = true,
+                "pipelining"
+                | "size"
+                | "8bitmime"
+                | "dsn"
+                | "smtputf8"
+                | "starttls"
+                | "requiretls"
+                | "auth"
+                | "xforward"
+                | "xclient"
+                | "enhancedstatuscodes"
+                | "etrn"
+                | "vrfy"
+                | "verp"
+                | "chunking" => discard.words.push(word),
+                _ => unknown.push(word),
+            }
+        }
+        (discard, unknown)
+    }
+
+    /// Whether nothing is discarded.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether to say nothing about it in the log.
+    pub fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// The words, for the log.
+    pub fn words(&self) -> String {
+        self.words.join(" ").to_uppercase()
+    }
+
+    fn has(&self, word: &BStr) -> bool {
+        self.words.iter().any(|w| word.eq_ignore_ascii_case(w.as_bytes()))
+    }
+}
+
+impl Features {
+    /// From a positive reply. Returns also the name by which the server calls itself.
+    pub fn parse<'a>(reply: &'a Reply, discard: &Discard) -> (Features, &'a BStr) {
+        let mut features = Features { esmtp: true, ..Features::default() };
+        let mut own_name = b"".as_bstr();
+        for (i, line) in reply.lines().enumerate() {
+            // `AUTH=LOGIN` is what servers said before RFC 2554.
+            let mut words = line.split(|&c| matches!(c, b' ' | b'\t' | b'=')).filter(|word| !word.is_empty());
+            let Some(word) = words.next() else { continue };
+            if i == 0 {
+                own_name = word.as_bstr();
+                continue;
+            }
+            if discard.has(word.as_bstr()) {
+                continue;
+            }
+            match word.to_ascii_uppercase().as_slice() {
+                b"PIPELINING" => features.pipelining = true,
+                b"SIZE" => {
+                    features.size = true;
+                    features.size_limit = words.next().and_then(|n| n.to_str().ok()?.parse().ok()).unwrap_or(0);
+                }
+                b"8BITMIME" => features.eight_bit_mime = true,
+                b"DSN" => features.dsn = true,
+                b"SMTPUTF8" => features.smtputf8 = true,
+                b"STARTTLS" => features.starttls = true,
+                b"REQUIRETLS" => features.requiretls = true,
+                b"AUTH" => features.auth = Some(line[word.len()..].trim_start_with(|c| c == '=' || c.is_ascii_whitespace()).into()),
+                b"XFORWARD" => {
+                    for word in words {
+                        match word.to_ascii_uppercase().as_slice() {
+                            b"NAME" => features.xforward.name = true,
+                            b"ADDR" => features.xforward.addr = true,
+                            b"PORT" => features.xforward.port = true,
+                            b"PROTO" => features.xforward.proto = true,
+                            b"HELO" => features.xforward.helo = true,
+                            b"IDENT" => features.xforward.ident = true,
+                            b"SOURCE" => features.xforward.source = true,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        (features, own_name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::ReplyReader;
+
+    fn parse(text: &str, discard: &str) -> (Features, String) {
+        let mut reader = ReplyReader::new(2048);
+        reader.feed(text.as_bytes());
+        let reply = reader.next_reply().unwrap();
+        let (features, name) = Features::parse(&reply, &Discard::parse(discard).0);
+        (features, name.to_string())
+    }
+
+    const EHLO: &str = "250-mx.example greets you\r\n250-pipelining\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-AUTH PLAIN LOGIN\r\n\
+        250-XFORWARD NAME ADDR\r\n250 DSN\r\n";
+
+    #[test]
+    fn keywords() {
+        let (features, name) = parse(EHLO, "");
+        assert_eq!(name, "mx.example");
+        assert!(features.pipelining && features.size && features.eight_bit_mime && features.dsn && !features.smtputf8);
+        assert_eq!(features.size_limit, 1000);
+        assert_eq!(features.auth.unwrap(), "PLAIN LOGIN");
+        assert_eq!(features.xforward, Xforward { name: true, addr: true, ..Xforward::default() });
+        assert_eq!(parse("250-x\r\n250 AUTH=LOGIN\r\n", "").0.auth.unwrap(), "LOGIN");
+    }
+
+    #[test]
+    fn discarded_keywords() {
+        let (features, _) = parse(EHLO, "dsn, 8BitMime pipelining silent-discard");
+        assert!(!features.pipelining && !features.eight_bit_mime && !features.dsn && features.size);
+        let (discard, unknown) = Discard::parse("dsn nonsense silent-discard");
+        assert!(discard.is_silent());
+        assert_eq!(unknown, ["nonsense"]);
+    }
+}
