@@ -1,0 +1,369 @@
+//! Aliases, `:include:` files and `.forward` files.
+
+use crate::deliver::{Delivery, Target};
+use crate::tokens::{Destination, parse};
+use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
+use posthaste_log::warn;
+use posthaste_route::Context;
+use posthaste_system::credentials::{Identity, as_user};
+use posthaste_system::users::User;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A `.forward` or `:include:` file larger than this is not read further.
+const FILE_LIMIT: u64 = 16 << 20;
+
+/// What kind of list an address stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Envelope,
+    Alias,
+    Forward,
+    Include,
+}
+
+impl Delivery<'_> {
+    /// Expands the alias of this name; false when there is none, and the name may be a user's.
+    pub fn alias(&mut self, target: &Target) -> bool {
+        let name = BString::from(target.recipient.address.local().to_ascii_lowercase());
+        // Found in its own expansion: the user is meant.
+        if name.is_empty() || target.aliases.last() == Some(&name) {
+            return false;
+        }
+        let found = match self.find_alias(target, &name) {
+            Ok(Some(found)) => found,
+            Ok(None) => return false,
+            Err(error) => {
+                warn!(self.local.log, "{error}");
+                self.failed(target, "4.3.0", "alias database unavailable");
+                return true;
+            }
+        };
+        let (key, value, rights) = found;
+        if target.aliases.contains(&key) {
+            let last = target.aliases.last().cloned().unwrap_or_default();
+            if last == key {
+                return false;
+            }
+            warn!(self.local.log, "alias database loop for {last}");
+            let mut looping = target.clone();
+            looping.recipient.address = with_domain(&last, &target.recipient.address);
+            self.failed(&looping, "5.4.6", format!("alias database loop for {last}"));
+            return true;
+        }
+        let mut inner = target.clone();
+        inner.depth += 1;
+        inner.source = Source::Alias;
+        inner.aliases.push(key.clone());
+        if inner.rights.is_none() {
+            inner.rights = rights;
+        }
+        if !self.local.parameters.frozen_delivered_to {
+            inner.delivered_to = target.recipient.address.clone();
+        }
+        if let Err(error) = self.take_owner(&mut inner, &key) {
+            warn!(self.local.log, "{error}");
+            self.failed(target, "4.3.0", "alias database unavailable");
+            return true;
+        }
+        self.list(&inner, target, &value, None);
+        true
+    }
+
+    /// The alias for the whole local part, or for it without its extension: key, right-hand side, and the rights of the table's owner.
+    #[allow(clippy::type_complexity, reason = "three facts of one lookup, used once")]
+    fn find_alias(&self, target: &Target, name: &BString) -> Result<Option<(BString, BString, Option<Identity>)>, posthaste_table::TableError> {
+        let p = &self.local.parameters;
+        let bare = Address::new(name.clone()).split_extension(&p.recipient_delimiter, p.owner_request_special).map(|(bare, _)| BString::from(bare.local()));
+        for key in [Some(name.clone()), bare].into_iter().flatten() {
+            if target.aliases.last() == Some(&key) {
+                return Ok(None);
+            }
+            for table in &self.local.aliases {
+                if let Some(value) = table.maps.find(key.as_bstr())? {
+                    return Ok(Some((key, value, table.file.as_deref().and_then(owner_of_table))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// `owner-NAME`: the sender of what this alias sends on.
+    fn take_owner(&self, inner: &mut Target, key: &BString) -> Result<(), posthaste_table::TableError> {
+        let mut owner = BString::from("owner-");
+        owner.extend_from_slice(key);
+        for table in &self.local.aliases {
+            if let Some(value) = table.maps.find(owner.as_bstr())? {
+                let address = if self.local.parameters.expand_owner_alias {
+                    match parse(&value).into_iter().next() {
+                        Some(Destination::Address(a) | Destination::User(a)) => a,
+                        _ => Address::new(owner),
+                    }
+                } else {
+                    with_domain(&owner, &inner.recipient.address)
+                };
+                inner.sender = self.local.router.rewrite(Context::Local, &address);
+                // Bounces go to the owner now, who knows nothing of the wishes of the first sender.
+                inner.owned = true;
+                inner.recipient.notify = posthaste_queue::Notify::default();
+                inner.recipient.dsn_orcpt = BString::default();
+                return Ok(());
+            }
+        }
+        if self.local.parameters.reset_owner_alias {
+            inner.sender = self.request.sender.clone();
+            inner.owned = false;
+        }
+        Ok(())
+    }
+
+    /// Delivers to all destinations of a list. `outer` is the target that the list was found for.
+    pub fn list(&mut self, inner: &Target, outer: &Target, text: &[u8], user: Option<&User>) {
+        self.expanded = true;
+        let destinations = parse(text);
+        if destinations.is_empty() {
+            warn!(self.local.log, "no recipients in expansion of {}", outer.recipient.address);
+            return self.failed(outer, "5.3.5", "mail system configuration error");
+        }
+        for destination in destinations {
+            match destination {
+                Destination::Command(line) => self.command_destination(inner, outer, &line, user),
+                Destination::File(path) => self.file_destination(inner, outer, &path, user),
+                Destination::Include(path) => self.include(inner, outer, &path),
+                Destination::User(address) => self.address(inner, &address, true),
+                Destination::Address(address) => self.address(inner, &address, false),
+            }
+        }
+    }
+
+    /// An address in a list: delivered here when it is a local one in an alias, otherwise sent on as a new message.
+    fn address(&mut self, inner: &Target, address: &Address, user_only: bool) {
+        let address = self.local.router.rewrite(Context::Local, address);
+        let mut next = inner.clone();
+        next.recipient.address = address.clone();
+        let route = match self.local.router.resolve(&inner.sender, &address) {
+            Ok(route) => route,
+            Err(error) => {
+                warn!(self.local.log, "{error}");
+                return self.failed(inner, "4.3.0", "address resolver failure");
+            }
+        };
+        if route.transport == self.local.service && !route.error {
+            next.recipient.address = route.recipient;
+            let name = self.user_name(&next.recipient.address);
+            // A user in the user's own .forward means the mailbox; so does a backslash.
+            if user_only || inner.forwarding.as_ref() == Some(&name) {
+                return self.mailbox_of(&next, &name);
+            }
+            if inner.source == Source::Alias && !inner.owned {
+                return self.recipient(&next);
+            }
+        }
+        self.forwards.add(&inner.sender, inner, &address);
+    }
+
+    /// The bare user name of an address: lower case, no extension.
+    pub fn user_name(&self, address: &Address) -> BString {
+        let p = &self.local.parameters;
+        let bare = address.split_extension(&p.recipient_delimiter, p.owner_request_special);
+        bare.as_ref().map_or(address, |(bare, _)| bare).local().to_ascii_lowercase().into()
+    }
+
+    fn include(&mut self, inner: &Target, outer: &Target, path: &str) {
+        let log = &self.local.log;
+        let configuration_error = "mail system configuration error";
+        if !path.starts_with('/') {
+            warn!(log, ":include:{path} uses a relative path");
+            return self.failed(outer, "5.3.5", configuration_error);
+        }
+        let meta = match std::fs::metadata(path) {
+            Ok(meta) => meta,
+            Err(error) => {
+                warn!(log, "unable to lookup :include: file {path}: {}", reason(&error));
+                let status = if error.kind() == io::ErrorKind::NotFound { "5.3.5" } else { "4.3.5" };
+                return self.failed(outer, status, configuration_error);
+            }
+        };
+        let mut next = inner.clone();
+        next.depth += 1;
+        next.source = Source::Include;
+        if next.rights.is_none() && meta.uid() != 0 {
+            next.rights = Some(Identity { uid: meta.uid(), gid: meta.gid() });
+        }
+        if next.depth > 100 {
+            return self.failed(outer, "5.4.6", format!(":include: file loop for {path}"));
+        }
+        let reader = next.rights.unwrap_or(self.local.default_rights);
+        match as_user(reader, || read_list(Path::new(path))).unwrap_or_else(Err) {
+            Ok(text) => self.list(&next, outer, &text, None),
+            Err(error) => {
+                warn!(log, "cannot open include file {path}: {}", reason(&error));
+                self.failed(outer, "4.3.5", configuration_error);
+            }
+        }
+    }
+
+    /// Expands the user's first `.forward` file that is there; false when there is none (or none that may be used).
+    pub fn dot_forward(&mut self, target: &Target, user: &User) -> bool {
+        let name = BString::from(user.name.as_str());
+        if target.forwarding.as_ref() == Some(&name) {
+            return false;
+        }
+        let identity = Identity { uid: user.uid, gid: user.gid };
+        for pattern in &self.local.parameters.forward_path {
+            let path = self.expand_for(pattern, &self.local.parameters.forward_expansion_filter, target, Some(user));
+            let path = PathBuf::from(path);
+            let text = match as_user(identity, || read_dot_forward(&path, user.uid)).unwrap_or_else(|e| Err(Refused::Other(e))) {
+                Ok(text) => text,
+                Err(Refused::Missing) => continue,
+                Err(Refused::Unsafe(why)) => {
+                    warn!(self.local.log, "file {} {why}", path.display());
+                    continue;
+                }
+                Err(Refused::Other(error)) => {
+                    warn!(self.local.log, "error looking up {}: {}", path.display(), reason(&error));
+                    continue;
+                }
+            };
+            if parse(&text).is_empty() {
+                // An empty file means "do not forward".
+                return false;
+            }
+            let mut inner = target.clone();
+            inner.depth += 1;
+            inner.source = Source::Forward;
+            inner.rights = Some(identity);
+            inner.forwarding = Some(name);
+            inner.delivered_to = if self.local.parameters.frozen_delivered_to { target.delivered_to.clone() } else { target.recipient.address.clone() };
+            self.list(&inner, target, &text, Some(user));
+            return true;
+        }
+        false
+    }
+}
+
+/// A name with the domain of another address.
+fn with_domain(name: &BString, like: &Address) -> Address {
+    let mut text = name.clone();
+    if let Some(domain) = like.domain() {
+        text.push(b'@');
+        text.extend_from_slice(domain);
+    }
+    Address::new(text)
+}
+
+/// The owner of an alias table's file, when that is not root.
+fn owner_of_table(file: &Path) -> Option<Identity> {
+    let indexed = |suffix: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let meta = [".db", ".lmdb", ".cdb", ""].iter().find_map(|suffix| std::fs::metadata(indexed(suffix)).ok())?;
+    (meta.uid() != 0).then(|| Identity { uid: meta.uid(), gid: meta.gid() })
+}
+
+enum Refused {
+    Missing,
+    Unsafe(String),
+    Other(io::Error),
+}
+
+/// Reads a `.forward` file with the user's rights; it has to be a plain file of the user's or root's that not everybody can write.
+fn read_dot_forward(path: &Path, uid: u32) -> Result<Vec<u8>, Refused> {
+    let file = match open_plain(path) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Err(Refused::Missing),
+        Err(e) => return Err(Refused::Other(e)),
+    };
+    let meta = file.metadata().map_err(Refused::Other)?;
+    if !meta.is_file() {
+        return Err(Refused::Unsafe(String::from("is not a regular file")));
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err(Refused::Unsafe(String::from("is world writable")));
+    }
+    if meta.uid() != uid && meta.uid() != 0 {
+        return Err(Refused::Unsafe(format!("has bad owner uid {}", meta.uid())));
+    }
+    read_lines(file).map_err(Refused::Other)
+}
+
+fn read_list(path: &Path) -> io::Result<Vec<u8>> {
+    read_lines(open_plain(path)?)
+}
+
+fn open_plain(path: &Path) -> io::Result<File> {
+    // A FIFO with nobody at its other end must not hang the delivery.
+    File::options().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(path)
+}
+
+/// The lines of a list file, comments left out, as one comma-separated text.
+fn read_lines(file: File) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    file.take(FILE_LIMIT).read_to_end(&mut text)?;
+    let mut list = Vec::with_capacity(text.len());
+    for line in text.lines() {
+        let line = line.trim_ascii();
+        if !line.is_empty() && !line.starts_with(b"#") {
+            list.extend_from_slice(line);
+            list.push(b',');
+        }
+    }
+    Ok(list)
+}
+
+/// The system's text for an error.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+impl Delivery<'_> {
+    /// Expands `$user`, `$home` and so on; characters that the filter does not list become `_`.
+    pub fn expand_for(&self, pattern: &str, filter: &str, target: &Target, user: Option<&User>) -> String {
+        let p = &self.local.parameters;
+        let address = &target.recipient.address;
+        let extension = address.split_extension(&p.recipient_delimiter, p.owner_request_special).map(|(_, extension)| extension);
+        let mut lookup = |name: &str| -> Result<Option<Vec<u8>>, posthaste_config::expand::MacroError> {
+            let value: Option<Vec<u8>> = match name {
+                "user" => Some(user.map_or_else(|| self.user_name(address).into(), |u| u.name.clone().into_bytes())),
+                "home" => user.map(|u| u.home.as_os_str().as_bytes().to_vec()),
+                "shell" => user.map(|u| shell(u).as_os_str().as_bytes().to_vec()),
+                "domain" => address.domain().map(|d| d.to_vec()),
+                "local" => Some(address.local().to_vec()),
+                "recipient" => Some(address.as_bytes().to_vec()),
+                "extension" => extension.as_ref().map(|e| e.to_vec()),
+                "recipient_delimiter" => {
+                    address.extension_at(&p.recipient_delimiter, p.owner_request_special).and_then(|at| address.as_bytes().get(at)).map(|c| vec![*c])
+                }
+                _ => None,
+            };
+            Ok(value.map(|bytes| filtered(&bytes, filter)))
+        };
+        match posthaste_config::expand::expand(pattern.as_bytes(), &mut lookup) {
+            Ok(text) => text.to_str_lossy().into_owned(),
+            Err(error) => {
+                warn!(self.local.log, "cannot expand \"{pattern}\": {error}");
+                String::new()
+            }
+        }
+    }
+}
+
+/// Each byte that the filter does not list becomes `_`; an empty filter lets everything pass.
+pub(crate) fn filtered(text: &[u8], filter: &str) -> Vec<u8> {
+    if filter.is_empty() {
+        return text.to_vec();
+    }
+    text.iter().map(|c| if filter.as_bytes().contains(c) { *c } else { b'_' }).collect()
+}
+
+/// The user's shell; a missing one is `/bin/sh`.
+pub(crate) fn shell(user: &User) -> &Path {
+    if user.shell.as_os_str().is_empty() { Path::new("/bin/sh") } else { &user.shell }
+}
