@@ -136,7 +136,9 @@ impl Delivery<'_> {
     /// The last report of a recipient that was expanded: everything has been told by then.
     fn finish_parts(&mut self, recipient: &Recipient) {
         let mut marked = false;
-        if !self.deferred && let Some(offset) = recipient.offset {
+        if !self.deferred
+            && let Some(offset) = recipient.offset
+        {
             marked = self.content.mark_done(offset).is_ok();
         }
         let outcome = if self.deferred { Outcome::Deferred } else { Outcome::Sent };

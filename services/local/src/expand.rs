@@ -76,9 +76,15 @@ impl Delivery<'_> {
 
     /// The alias for the whole local part, or for it without its extension: key, right-hand side, and the rights of the table's owner.
     #[allow(clippy::type_complexity, reason = "three facts of one lookup, used once")]
-    fn find_alias(&self, target: &Target, name: &BString) -> Result<Option<(BString, BString, Option<Identity>)>, posthaste_table::TableError> {
+    fn find_alias(
+        &self,
+        target: &Target,
+        name: &BString,
+    ) -> Result<Option<(BString, BString, Option<Identity>)>, posthaste_table::TableError> {
         let p = &self.local.parameters;
-        let bare = Address::new(name.clone()).split_extension(&p.recipient_delimiter, p.owner_request_special).map(|(bare, _)| BString::from(bare.local()));
+        let bare = Address::new(name.clone())
+            .split_extension(&p.recipient_delimiter, p.owner_request_special)
+            .map(|(bare, _)| BString::from(bare.local()));
         for key in [Some(name.clone()), bare].into_iter().flatten() {
             if target.aliases.last() == Some(&key) {
                 return Ok(None);
@@ -238,7 +244,8 @@ impl Delivery<'_> {
             inner.source = Source::Forward;
             inner.rights = Some(identity);
             inner.forwarding = Some(name);
-            inner.delivered_to = if self.local.parameters.frozen_delivered_to { target.delivered_to.clone() } else { target.recipient.address.clone() };
+            inner.delivered_to =
+                if self.local.parameters.frozen_delivered_to { target.delivered_to.clone() } else { target.recipient.address.clone() };
             self.list(&inner, target, &text, Some(user));
             return true;
         }
@@ -338,9 +345,10 @@ impl Delivery<'_> {
                 "local" => Some(address.local().to_vec()),
                 "recipient" => Some(address.as_bytes().to_vec()),
                 "extension" => extension.as_ref().map(|e| e.to_vec()),
-                "recipient_delimiter" => {
-                    address.extension_at(&p.recipient_delimiter, p.owner_request_special).and_then(|at| address.as_bytes().get(at)).map(|c| vec![*c])
-                }
+                "recipient_delimiter" => address
+                    .extension_at(&p.recipient_delimiter, p.owner_request_special)
+                    .and_then(|at| address.as_bytes().get(at))
+                    .map(|c| vec![*c]),
                 _ => None,
             };
             Ok(value.map(|bytes| filtered(&bytes, filter)))

@@ -1,11 +1,227 @@
-//! local(8).
+//! local(8): delivers to the users of this machine, through aliases and `.forward` files, to mailboxes, files, commands and other addresses.
+//!
+//! - `deliver`: one recipient from the request to its results.
+//! - `expand`: aliases, `:include:`, `.forward`; `tokens`: what stands in them.
+//! - `user`: the order of mailbox_transport, mailbox_command, home_mailbox and so on.
+//! - `outlet`: mailboxes, files and commands, with the rights they need.
+//! - `forward`: new messages for addresses that go elsewhere; `pass`: handing a recipient to another transport.
+//!
+//! The process holds root. What is done for a user is done with that user's rights, in the delivering thread alone or in a child.
 
+mod deliver;
+mod expand;
+mod forward;
+mod outlet;
+mod pass;
+mod tokens;
+mod user;
+
+use bstr::BString;
+use posthaste_config::{Config, ConfigError};
+use posthaste_delivery::Reporter;
+use posthaste_delivery::command::environment;
+use posthaste_delivery::mailbox::Locking;
+use posthaste_ipc::delivery::{Done, Report, Request};
+use posthaste_log::Logger;
+use posthaste_queue::Queue;
+use posthaste_route::Router;
+use posthaste_service::{Agent, Fatal, Setup, Spec};
+use posthaste_system::credentials::Identity;
+use posthaste_system::users;
+use posthaste_table::Maps;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("local: fatal: this program is not finished");
-    ExitCode::FAILURE
+    const SPEC: Spec = Spec { program: "local", privileged: true, connects: false, executes: true };
+    posthaste_service::run_agent::<Local>(SPEC, arguments)
+}
+
+/// The daemon: parameters read, tables open.
+struct Local {
+    log: Logger,
+    queue: Queue,
+    reporter: Reporter,
+    router: Router,
+    forwarder: forward::Forwarder,
+    /// Name of this service: what resolves to it is delivered here.
+    service: String,
+    host: String,
+    mail_name: String,
+    queue_directory: PathBuf,
+    environment: Vec<(BString, BString)>,
+    /// `default_privs`.
+    default_rights: Identity,
+    locking: Locking,
+    /// Each table of alias_maps apart: its owner's rights apply.
+    aliases: Vec<Alias>,
+    mailbox_transport_maps: Maps,
+    mailbox_command_maps: Maps,
+    fallback_transport_maps: Maps,
+    parameters: Parameters,
+}
+
+/// One table of alias_maps.
+struct Alias {
+    maps: Maps,
+    /// The file whose owner lends its rights to commands and files in the table.
+    file: Option<PathBuf>,
+}
+
+/// Parameters, by their names in main.cf.
+struct Parameters {
+    mailbox_transport: String,
+    mailbox_command: String,
+    home_mailbox: String,
+    mail_spool_directory: String,
+    fallback_transport: String,
+    luser_relay: String,
+    local_command_shell: String,
+    command_execution_directory: String,
+    execution_directory_expansion_filter: String,
+    command_expansion_filter: String,
+    forward_path: Vec<String>,
+    forward_expansion_filter: String,
+    recipient_delimiter: String,
+    owner_request_special: bool,
+    expand_owner_alias: bool,
+    reset_owner_alias: bool,
+    frozen_delivered_to: bool,
+    strict_mailbox_ownership: bool,
+    allow_mail_to_commands: Contexts,
+    allow_mail_to_files: Contexts,
+    prepend_delivered_header: Headers,
+    command_time_limit: Duration,
+    mailbox_size_limit: Option<u64>,
+    duplicate_filter_limit: usize,
+}
+
+/// Where destinations of a kind may stand (`allow_mail_to_commands`).
+#[derive(Clone, Copy, Default)]
+struct Contexts {
+    alias: bool,
+    forward: bool,
+    include: bool,
+}
+
+/// Which kinds of delivery get a `Delivered-To:` header (`prepend_delivered_header`).
+#[derive(Clone, Copy, Default)]
+struct Headers {
+    command: bool,
+    file: bool,
+    forward: bool,
+}
+
+impl Agent for Local {
+    fn open(setup: &Setup) -> Result<Local, Fatal> {
+        let config: &Config = &setup.config;
+        let maps = |name: &str| Ok::<_, ConfigError>(Maps::open(name, &config.text(name)?, config));
+        let privs = config.text("default_privs")?;
+        let user = users::by_name(&privs).map_err(|e| Fatal(format!("default_privs: user lookup for {privs}: {e}")))?;
+        let user = user.ok_or_else(|| {
+            Fatal(format!("file {}/main.cf: parameter default_privs: unknown user name value: {privs}", config.directory().display()))
+        })?;
+        if user.uid == 0 {
+            return Err(Fatal(format!("parameter default_privs: user {privs} has privileged user ID")));
+        }
+        let aliases = split(&config.text("alias_maps")?)
+            // The table is opened here, with our rights: another process has none to lend.
+            .map(|spec| spec.strip_prefix("proxy:").unwrap_or(spec).to_owned())
+            .map(|spec| Alias {
+                maps: Maps::open("alias_maps", &spec, config),
+                file: spec.split_once(':').map(|(_, file)| PathBuf::from(file)),
+            })
+            .collect();
+        let queue = Queue::open(config)?;
+        Ok(Local {
+            log: setup.log.clone(),
+            reporter: Reporter::new(config, queue.clone(), setup.log.clone())?,
+            router: Router::open(config, false)?,
+            forwarder: forward::Forwarder::open(config, &queue)?,
+            queue,
+            service: setup.service.clone(),
+            host: config.text("myhostname")?,
+            mail_name: config.text("mail_name")?,
+            queue_directory: config.queue_directory(),
+            environment: environment(config)?,
+            default_rights: Identity { uid: user.uid, gid: user.gid },
+            locking: Locking::from_config(config, "mailbox_delivery_lock")?,
+            aliases,
+            mailbox_transport_maps: maps("mailbox_transport_maps")?,
+            mailbox_command_maps: maps("mailbox_command_maps")?,
+            fallback_transport_maps: maps("fallback_transport_maps")?,
+            parameters: Parameters::read(config)?,
+        })
+    }
+
+    fn deliver(&self, request: &Request, report: &mut dyn FnMut(Report)) -> Done {
+        deliver::request(self, request, report)
+    }
+}
+
+impl Parameters {
+    fn read(config: &Config) -> Result<Parameters, Fatal> {
+        let contexts = |name: &str| {
+            let mut found = Contexts::default();
+            for word in split(&config.text(name)?) {
+                match word {
+                    "alias" => found.alias = true,
+                    "forward" => found.forward = true,
+                    "include" => found.include = true,
+                    _ => return Err(Fatal(format!("bad value \"{word}\" in parameter {name}: specify alias, forward or include"))),
+                }
+            }
+            Ok(found)
+        };
+        let mut prepend_delivered_header = Headers::default();
+        for word in split(&config.text("prepend_delivered_header")?) {
+            match word {
+                "command" => prepend_delivered_header.command = true,
+                "file" => prepend_delivered_header.file = true,
+                "forward" => prepend_delivered_header.forward = true,
+                _ => {
+                    return Err(Fatal(format!(
+                        "bad value \"{word}\" in parameter prepend_delivered_header: specify command, file or forward"
+                    )));
+                }
+            }
+        }
+        let mailbox_size_limit = config.int("mailbox_size_limit")?;
+        if mailbox_size_limit > 0 && mailbox_size_limit < config.int("message_size_limit")? {
+            return Err(Fatal(String::from("main.cf configuration error: mailbox_size_limit is smaller than message_size_limit")));
+        }
+        Ok(Parameters {
+            mailbox_transport: config.text("mailbox_transport")?,
+            mailbox_command: config.text("mailbox_command")?,
+            home_mailbox: config.text("home_mailbox")?,
+            mail_spool_directory: config.text("mail_spool_directory")?,
+            fallback_transport: config.text("fallback_transport")?,
+            luser_relay: config.text("luser_relay")?,
+            local_command_shell: config.text("local_command_shell")?,
+            command_execution_directory: config.text("command_execution_directory")?,
+            execution_directory_expansion_filter: config.text("execution_directory_expansion_filter")?,
+            command_expansion_filter: config.text("command_expansion_filter")?,
+            forward_path: split(&config.text("forward_path")?).map(String::from).collect(),
+            forward_expansion_filter: config.text("forward_expansion_filter")?,
+            recipient_delimiter: config.text("recipient_delimiter")?,
+            owner_request_special: config.bool("owner_request_special")?,
+            expand_owner_alias: config.bool("expand_owner_alias")?,
+            reset_owner_alias: config.bool("reset_owner_alias")?,
+            frozen_delivered_to: config.bool("frozen_delivered_to")?,
+            strict_mailbox_ownership: config.bool("strict_mailbox_ownership")?,
+            allow_mail_to_commands: contexts("allow_mail_to_commands")?,
+            allow_mail_to_files: contexts("allow_mail_to_files")?,
+            prepend_delivered_header,
+            command_time_limit: config.time("command_time_limit")?,
+            mailbox_size_limit: u64::try_from(mailbox_size_limit).ok().filter(|limit| *limit > 0),
+            duplicate_filter_limit: usize::try_from(config.int("duplicate_filter_limit")?).unwrap_or(0),
+        })
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty())
 }

@@ -84,7 +84,8 @@ impl Delivery<'_> {
         let local = self.local;
         let copy = Copy::maildir(&target.sender, original(target), Some(target.delivered_to.clone()));
         let limit = local.parameters.mailbox_size_limit;
-        let result = self.rewound().and_then(|()| maildir::deliver(Path::new(path), owner, &local.host, limit, &copy, self.content, &local.log));
+        let result =
+            self.rewound().and_then(|()| maildir::deliver(Path::new(path), owner, &local.host, limit, &copy, self.content, &local.log));
         match result {
             Ok(()) => self.sent(target, "delivered", format!("delivered to {what}")),
             Err(e) => self.failed(target, e.status, format!("maildir delivery failed: {}", e.text)),
@@ -178,7 +179,8 @@ impl Delivery<'_> {
             time_limit: p.command_time_limit,
             program: "local",
         };
-        let mut copy = Copy::maildir(&inner.sender, original(inner), p.prepend_delivered_header.command.then(|| inner.delivered_to.clone()));
+        let mut copy =
+            Copy::maildir(&inner.sender, original(inner), p.prepend_delivered_header.command.then(|| inner.delivered_to.clone()));
         copy.from_line = true;
         let ended = match self.rewound() {
             Ok(()) => command.run(&copy, self.content, &local.log),

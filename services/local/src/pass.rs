@@ -18,7 +18,8 @@ impl Delivery<'_> {
         // A recipient that was expanded is marked here, when all its parts are done.
         let offset = if self.expanded { None } else { target.recipient.offset };
         let recipient = Recipient { offset, ..target.recipient.clone() };
-        let request = Request { nexthop: nexthop.clone(), sender: target.sender.clone(), recipients: vec![recipient], ..self.request.clone() };
+        let request =
+            Request { nexthop: nexthop.clone(), sender: target.sender.clone(), recipients: vec![recipient], ..self.request.clone() };
         match self.exchange(transport, &request) {
             Ok(Some(report)) if !self.expanded => (self.report)(Report { recipient: self.index, ..report }),
             Ok(Some(report)) => {
