@@ -1,11 +1,168 @@
-//! postfix(1).
+//! postfix(1): starts, stops and looks after the mail system.
+//!
+//! What Postfix does in shell scripts (postfix-script, post-install) is done here: `control` for the running system, `check` for
+//! directories and owners, `install` for permissions and configuration upgrades. Lines are logged as `postfix/postfix-script`.
 
+mod check;
+mod control;
+mod install;
+mod manual;
+
+use posthaste_cli::Getopt;
+use posthaste_config::{Config, directory};
+use posthaste_log::{Kind, Logger, error, fatal, info};
+use posthaste_system::credentials::Identity;
+use posthaste_system::users;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// Where and with what rights a command works.
+struct Place {
+    config: Config,
+    directory: PathBuf,
+    queue: PathBuf,
+    daemons: PathBuf,
+    commands: PathBuf,
+    data: PathBuf,
+    /// The user who owns the queue.
+    owner: Identity,
+    /// The group of postdrop and postqueue.
+    setgid_group: u32,
+    /// Not root, and `mail_owner` is who runs this: owners are not looked at, since all is one user's.
+    rootless: bool,
+    verbose: bool,
+    debug: bool,
+    log: Logger,
+}
+
+/// All has been logged; exit status 1.
+struct Failed;
 
 /// Runs the command; `arguments[0]` is the name it was called by.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("postfix: fatal: this program is not finished");
-    ExitCode::FAILURE
+    if arguments.iter().any(|a| a == "--help") {
+        print(&manual::MANUAL.help());
+        return ExitCode::SUCCESS;
+    }
+    posthaste_log::early(true, posthaste_log::on_terminal());
+    let early = Logger::with_whole_tag("postfix");
+    let mut options = Getopt::new(arguments, "c:Dv");
+    let (mut directory, mut verbose, mut debug) = (None, false, false);
+    for option in options.by_ref() {
+        match option {
+            Ok((b'c', value)) => directory = value.map(PathBuf::from),
+            Ok((b'D', _)) => debug = true,
+            Ok((b'v', _)) => verbose = true,
+            Ok(_) => {}
+            Err(bad) => {
+                eprintln!("{bad}");
+                fatal!(early, "usage: postfix [-c config_dir] [-Dv] command");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let operands: Vec<String> = options.operands().into_iter().map(|o| o.to_string_lossy().into_owned()).collect();
+    if operands.is_empty() {
+        fatal!(early, "usage: postfix [-c config_dir] [-Dv] command");
+        return ExitCode::FAILURE;
+    }
+    let place = match Place::open(directory.as_deref(), verbose, debug, &early) {
+        Ok(place) => place,
+        Err(Failed) => return ExitCode::FAILURE,
+    };
+    match run(&place, &operands) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed) => ExitCode::FAILURE,
+    }
+}
+
+fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
+    match operands[0].as_str() {
+        "abort" => control::abort(place),
+        "check" => check::check(place),
+        "flush" => control::flush(place),
+        "logrotate" => control::logrotate(place),
+        "post-install" => install::post_install(place, &operands[1..]),
+        "reload" => control::reload(place),
+        "set-permissions" | "upgrade-permissions" => install::set_permissions(place),
+        "start" => control::start(place),
+        "start-fg" => control::start_in_foreground(place),
+        "status" => control::status(place),
+        "stop" => control::stop(place),
+        "upgrade-configuration" => install::upgrade_configuration(place),
+        other => {
+            fatal!(
+                place.log,
+                "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, \
+                 upgrade-configuration, logrotate)"
+            );
+            Err(Failed)
+        }
+    }
+}
+
+impl Place {
+    fn open(option: Option<&Path>, verbose: bool, debug: bool, early: &Logger) -> Result<Place, Failed> {
+        let fail = |text: String| {
+            fatal!(early, "{text}");
+            Failed
+        };
+        let directory = directory::config_directory(option);
+        // The programs that are started find the same configuration.
+        let directory = directory.canonicalize().unwrap_or(directory);
+        let config = Config::load(&directory).map_err(|e| fail(e.to_string()))?;
+        let text = |name: &str| config.text(name).map_err(|e| fail(e.to_string()));
+        let owner_name = text("mail_owner")?;
+        let me = Identity::effective();
+        let owner = users::by_name(&owner_name)
+            .map_err(|e| fail(format!("user lookup for {owner_name}: {e}")))?
+            .ok_or_else(|| fail(format!("file {}: parameter mail_owner: unknown user name value: {owner_name}", config.file())))?;
+        let rootless = me.uid != 0 && owner.uid == me.uid;
+        if me.uid != 0 && !rootless {
+            error!(early, "to submit mail, use the Postfix sendmail command");
+            return Err(fail(String::from("the postfix command is reserved for the superuser")));
+        }
+        let group_name = text("setgid_group")?;
+        let group = users::group_by_name(&group_name).map_err(|e| fail(format!("group lookup for {group_name}: {e}")))?;
+        let setgid_group = match group {
+            Some(group) => group.gid,
+            None if rootless => me.gid,
+            None => return Err(fail(format!("file {}: parameter setgid_group: unknown group name: {group_name}", config.file()))),
+        };
+        posthaste_log::open(&config, Kind::Command, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
+        let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;
+        if verbose {
+            show_interfaces(early);
+        }
+        Ok(Place {
+            queue: config.queue_directory(),
+            daemons: text("daemon_directory")?.into(),
+            commands: text("command_directory")?.into(),
+            data: text("data_directory")?.into(),
+            owner: Identity { uid: owner.uid, gid: owner.gid },
+            setgid_group,
+            rootless,
+            verbose,
+            debug,
+            log,
+            directory,
+            config,
+        })
+    }
+}
+
+/// What `postfix -v` tells of the machine, as Postfix words it.
+fn show_interfaces(log: &Logger) {
+    let addresses = posthaste_system::interfaces::interface_addresses().unwrap_or_default();
+    let four = addresses.iter().filter(|a| a.address.is_ipv4()).count();
+    info!(log, "name_mask: all");
+    info!(log, "inet_addr_local: configured {four} IPv4 addresses");
+    info!(log, "inet_addr_local: configured {} IPv6 addresses", addresses.len() - four);
+}
+
+fn print(text: &str) {
+    use std::io::Write;
+    // A reader that went away is no error.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -1,0 +1,32 @@
+# One line for each thing that people do here. `make help` lists them.
+
+PROFILE ?= release
+DESTDIR ?=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
+help:        ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+build:       ## build everything (PROFILE=dev for a quick one)
+	cargo build --profile $(PROFILE) --workspace --bins --locked
+
+run:         ## build, start a private instance on loopback port 2525, send mail through it, show what came of it
+	@tests/setup build && $(MAKE) -s build PROFILE=$(PROFILE) && tests/demo $(OUT)
+
+test:        ## all tests; installs what they need when root
+	@tests/setup test && tests/run
+
+install: build ## lay down DESTDIR as Debian's Postfix is laid out
+	@conf/install $(OUT) "$(DESTDIR)"
+
+features:    ## each row of docs/features.md with its tests, and those without
+	@tests/features
+
+bench:       ## the benchmark beside Debian's Postfix (root)
+	@$(MAKE) -s install DESTDIR=$(abspath $(TARGET))/tree && bench/bench --mta postfix --tree $(abspath $(TARGET))/tree $(BENCH)
+
+fmt:         ## format the source
+	cargo fmt --all
+
+.PHONY: help build run test install features bench fmt
