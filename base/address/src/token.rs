@@ -2,7 +2,7 @@
 //!
 //! The scanner accepts anything. What is not closed (`"…`, `(…`, `[…`) ends with the text. White space only separates.
 
-use bstr::{BString, ByteSlice};
+use bstr::BString;
 use std::borrow::Cow;
 
 /// One lexical token.
@@ -65,16 +65,9 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             tokens.push(Token::Comment(flatten(&text[at..end])));
             at = end;
         } else if c == b'[' {
-            let end = text[at..].find_byte(b']').map_or(text.len(), |n| at + n + 1);
-            let mut literal = flatten(&text[at..end]);
-            if !literal.ends_with(b"]") {
-                literal.to_mut().push(b']');
-            }
-            if literal.contains(&b'\\') {
-                literal.to_mut().retain(|&c| c != b'\\');
-            }
-            tokens.push(Token::Literal(literal));
-            at = end;
+            let (content, end) = quoted(text, at + 1, |c| c == b']');
+            tokens.push(Token::Literal(Cow::Owned([b"[", &*content, b"]"].concat())));
+            at = (end + 1).min(text.len());
         } else if c == b'"' {
             let (content, end) = quoted(text, at + 1, |c| c == b'"');
             tokens.push(Token::Quoted(content));
@@ -87,7 +80,9 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             let end = len.map_or(text.len(), |n| at + n);
             if text.get(end) == Some(&b'\\') {
                 let (content, end) = quoted(text, at, |c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"'));
-                tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
+                if !content.is_empty() {
+                    tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
+                }
                 at = end;
             } else {
                 tokens.push(Token::Atom(Cow::Borrowed(&text[at..end])));
@@ -174,6 +169,7 @@ pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
 /// Appends one token; `after_word` tells whether the token before was a word or comment.
 pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_word: &mut bool) {
     let blank = match token {
+        Token::Op(b'<') if form == Form::Internal => *after_word,
         Token::Op(b'<') => !out.is_empty() && !out.ends_with(b" "),
         Token::Op(_) => false,
         _ => *after_word,
