@@ -80,9 +80,7 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             let end = len.map_or(text.len(), |n| at + n);
             if text.get(end) == Some(&b'\\') {
                 let (content, end) = quoted(text, at, |c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"'));
-                if !content.is_empty() {
-                    tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
-                }
+                tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
                 at = end;
             } else {
                 tokens.push(Token::Atom(Cow::Borrowed(&text[at..end])));
@@ -169,7 +167,6 @@ pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
 /// Appends one token; `after_word` tells whether the token before was a word or comment.
 pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_word: &mut bool) {
     let blank = match token {
-        Token::Op(b'<') if form == Form::Internal => *after_word,
         Token::Op(b'<') => !out.is_empty() && !out.ends_with(b" "),
         Token::Op(_) => false,
         _ => *after_word,
