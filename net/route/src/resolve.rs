@@ -1,0 +1,229 @@
+//! Resolving an address to transport, next hop and recipient: what trivial-rewrite(8) calls a `resolve` request.
+
+use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
+use posthaste_address::token::{self, Form};
+use posthaste_table::{AddressSearch, LocalPart, Maps};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// What an `error:` or `retry:` without a text in the transport table says.
+const UNDELIVERABLE: &str = "Address is undeliverable";
+
+/// `transport:nexthop` as in main.cf; either may be empty.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Target {
+    pub(crate) transport: String,
+    pub(crate) nexthop: BString,
+}
+
+impl Target {
+    /// Splits at the first colon.
+    pub(crate) fn parse(text: &[u8]) -> Target {
+        let (transport, nexthop) = text.split_once_str(":").unwrap_or((text, b""));
+        Target { transport: transport.to_str_lossy().into_owned(), nexthop: nexthop.into() }
+    }
+}
+
+/// An address without its local domains and routing operators.
+struct Reduced {
+    local: BString,
+    /// `None` when the address had no domain: it is this host's.
+    domain: Option<BString>,
+    is_local: bool,
+}
+
+impl Router {
+    pub(crate) fn resolve_address(&self, sender: &Address, address: &Address) -> Result<Route, RouteError> {
+        let Reduced { mut local, domain, is_local } = self.reduce(address.as_bytes())?;
+        if local.is_empty() && (is_local || domain.as_ref().is_some_and(|d| d.is_empty())) {
+            local = self.empty_address_recipient.as_str().into();
+        }
+        let routed = local.iter().any(|c| matches!(c, b'@' | b'%' | b'!'));
+        let mut domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
+        if !is_local && self.resolve_numeric_domain && domain::is_numeric(domain.as_bstr()) {
+            domain = [b"[", domain.as_slice(), b"]"].concat().into();
+        }
+        let sound = is_local || domain::is_mail_domain(domain.as_bstr());
+        let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
+        let recipient = {
+            let mut text = local;
+            text.push(b'@');
+            // A null domain that stands for this host is written out.
+            text.extend_from_slice(if is_local && domain.is_empty() { self.myhostname.as_bytes() } else { &domain });
+            Address::new(text)
+        };
+        if !sound || bad_text {
+            return Ok(Route {
+                transport: "error".into(),
+                nexthop: "5.1.3 bad address syntax".into(),
+                recipient,
+                class: Class::Default,
+                routed,
+                error: true,
+            });
+        }
+
+        let class = if is_local { Class::Local } else { self.class_of_remote(domain.as_bstr())? };
+        let domain = recipient.domain().unwrap_or_default();
+        let target = self.class_target(class, sender, domain)?;
+        let Target { transport, nexthop } = self.transport_override(&recipient, target)?;
+        let mut route = Route { transport, nexthop, recipient, class, routed, error: false };
+        if let Some(place) = self.relocated(&route.recipient)? {
+            route.transport = "error".into();
+            route.nexthop = place;
+        }
+        Ok(route)
+    }
+
+    /// Takes local domains and routing operators off, until a domain is left that is not ours, or nothing that could be taken off.
+    fn reduce(&self, address: &BStr) -> Result<Reduced, RouteError> {
+        let mut rest = BString::from(address);
+        loop {
+            let Some(at) = rest.rfind_byte(b'@') else {
+                match self.swap(&rest) {
+                    Some(swapped) => rest = swapped,
+                    None => return Ok(Reduced { local: rest, domain: None, is_local: true }),
+                }
+                continue;
+            };
+            let (local, domain) = (&rest[..at], normal_domain(&rest[at + 1..]));
+            let is_local = match domain.is_empty() {
+                true => self.resolve_null_domain,
+                false => self.is_local(domain.as_bstr())?,
+            };
+            let inner = match is_local && (self.resolve_dequoted_address || !Address::new(local).external().starts_with(b"\"")) {
+                true if local.contains(&b'@') => Some(BString::from(local)),
+                true => self.swap(local),
+                false => None,
+            };
+            match inner {
+                Some(inner) => rest = inner,
+                None => return Ok(Reduced { local: local.into(), domain: Some(domain), is_local }),
+            }
+        }
+    }
+
+    /// `site!user` and `user%site` as `user@site`.
+    fn swap(&self, local: &[u8]) -> Option<BString> {
+        if self.rewriter.swap_bangpath
+            && let Some((site, user)) = local.split_once_str("!")
+        {
+            return Some([user, b"@", site].concat().into());
+        }
+        if self.rewriter.allow_percent_hack
+            && let Some((user, site)) = local.rsplit_once_str("%")
+        {
+            return Some([user, b"@", site].concat().into());
+        }
+        None
+    }
+
+    /// Transport and next hop of the class, before transport_maps.
+    fn class_target(&self, class: Class, sender: &Address, domain: &BStr) -> Result<Target, RouteError> {
+        let mut target = match class {
+            Class::Local => self.local_transport.clone(),
+            Class::VirtualAlias => Target { transport: "error".into(), nexthop: self.unknown_alias_text.as_str().into() },
+            Class::VirtualMailbox => self.virtual_transport.clone(),
+            Class::Relay => self.relay_transport.clone(),
+            Class::Default => match self.for_sender(&self.sender_dependent_default_transport_maps, sender, &self.null_transport_key)? {
+                None => self.default_transport.clone(),
+                Some(value) => {
+                    let target = Target::parse(&value);
+                    if target.transport.is_empty() {
+                        let title = self.sender_dependent_default_transport_maps.title();
+                        return Err(RouteError(format!("parameter {title}: null transport is not allowed")));
+                    }
+                    target
+                }
+            },
+        };
+        if target.nexthop.is_empty() && matches!(class, Class::Relay | Class::Default) {
+            target.nexthop = match self.for_sender(&self.sender_dependent_relayhost_maps, sender, &self.null_relayhost_key)? {
+                Some(hop) => hop,
+                None => self.relayhost.as_str().into(),
+            };
+        }
+        if target.nexthop.is_empty() {
+            target.nexthop = domain.into();
+        }
+        Ok(target)
+    }
+
+    /// A sender-dependent table's answer; `DUNNO` is none.
+    fn for_sender(&self, maps: &Maps, sender: &Address, null_key: &str) -> Result<Option<BString>, RouteError> {
+        if maps.is_empty() {
+            return Ok(None);
+        }
+        let null = Address::new(null_key);
+        let key = if sender.is_empty() { &null } else { sender };
+        let search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::Never);
+        let found = maps.find_address(key, &search).map_err(|_| lookup_failure(maps.title()))?;
+        Ok(found.map(|found| found.value).filter(|value| !value.eq_ignore_ascii_case(b"DUNNO")))
+    }
+
+    /// transport(5): the entry for the recipient takes the place of its class' target, or parts of it.
+    fn transport_override(&self, recipient: &Address, target: Target) -> Result<Target, RouteError> {
+        let maps = &self.transport_maps;
+        if maps.is_empty() {
+            return Ok(target);
+        }
+        let fail = |_| lookup_failure(maps.title());
+        let search = AddressSearch::transport(&self.recipient_delimiter, self.transport_parents);
+        let found = match maps.find_address(recipient, &search).map_err(fail)? {
+            Some(found) => Some(found.value),
+            None => maps.find_partial("*".into()).map_err(fail)?,
+        };
+        let Some(value) = found else { return Ok(target) };
+        let mut entry = Target::parse(&value);
+        if entry.transport.is_empty() {
+            // `:nexthop` keeps the transport, `:` keeps both.
+            entry.transport = target.transport;
+            if entry.nexthop.is_empty() {
+                entry.nexthop = target.nexthop;
+            }
+        } else if entry.nexthop.is_empty() {
+            entry.nexthop = match entry.transport.as_str() {
+                "error" | "retry" => UNDELIVERABLE.into(),
+                _ => recipient.domain().unwrap_or_default().into(),
+            };
+        }
+        Ok(entry)
+    }
+
+    /// relocated(5): the text for the sender, with its status.
+    fn relocated(&self, recipient: &Address) -> Result<Option<BString>, RouteError> {
+        if self.relocated_maps.is_empty() {
+            return Ok(None);
+        }
+        let failed = AtomicBool::new(false);
+        let bare = |domain: &BStr| {
+            self.locals.stands_for_bare(domain).unwrap_or_else(|_| {
+                failed.store(true, Relaxed);
+                false
+            })
+        };
+        let search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::When(&bare));
+        let found = self.relocated_maps.find_address(recipient, &search);
+        if failed.into_inner() {
+            return Err(lookup_failure("mydestination"));
+        }
+        let found = found.map_err(|_| lookup_failure("relocated_maps"))?;
+        Ok(found.map(|found| match self.relocated_prefix {
+            true => [b"5.1.6 User has moved to ", found.value.as_slice()].concat().into(),
+            false => found.value,
+        }))
+    }
+}
+
+/// The domain as written, without blanks between its parts and without one dot at the end.
+fn normal_domain(domain: &[u8]) -> BString {
+    let plain = domain.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
+    let mut domain: BString = if plain { domain.into() } else { token::join(&token::scan(domain, usize::MAX), Form::Internal) };
+    if let [.., before, b'.'] = domain.as_slice()
+        && *before != b'.'
+    {
+        domain.pop();
+    }
+    domain
+}
