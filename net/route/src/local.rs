@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub struct LocalDomains {
     myorigin: String,
     mydestination: StringList,
-    addresses: Vec<IpAddr>,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 impl LocalDomains {

@@ -52,3 +52,74 @@ fn rewrites_as_postfix() {
     }
     assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// The host that answered.
+fn router(settings: &str, verify: bool) -> Router {
+    let config = Config::parse(settings, "main.cf").expect("good");
+    let mut router = Router::open(&config, verify).expect("good");
+    if settings.lines().rfind(|line| line.starts_with("inet_interfaces")).is_some_and(|line| line.ends_with("all")) {
+        let locals = Arc::get_mut(&mut router.locals).expect("not shared yet");
+        locals.addresses.extend(["192.0.2.1", "127.0.0.1", "2001:db8::1"].map(|a| a.parse::<std::net::IpAddr>().expect("good")));
+    }
+    router
+}
+
+fn flags(route: &Route) -> u32 {
+    let class = match route.class {
+        Class::Local => 256,
+        Class::VirtualAlias => 512,
+        Class::VirtualMailbox => 1024,
+        Class::Relay => 2048,
+        Class::Default => 4096,
+    };
+    class + 2 * u32::from(route.routed) + 4 * u32::from(route.error)
+}
+
+fn resolves_as(file: &str) {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    std::fs::write(directory.path().join("transport"), include_str!("../tests/transport")).expect("written");
+    std::fs::write(directory.path().join("relocated"), include_str!("../tests/relocated")).expect("written");
+    let mut wrong = Vec::new();
+    for (settings, rows) in runs(file, 3, directory.path()) {
+        let routers = [router(&settings, false), router(&settings, true)];
+        for (question, answer) in rows {
+            let router = &routers[usize::from(question[0] == "vf")];
+            let ours = match router.resolve(&Address::new(question[1].as_str()), &Address::new(question[2].as_str())) {
+                Err(_) => ["FAIL".into(), "".into(), "".into(), "".into()],
+                Ok(route) => {
+                    let hop = if route.error { String::new() } else { route.nexthop.to_string() };
+                    let transport = if route.error { "ERROR".into() } else { route.transport.clone() };
+                    [transport, hop, route.recipient.to_string(), flags(&route).to_string()]
+                }
+            };
+            if ours != answer[..] {
+                wrong.push(format!("{question:?}: {ours:?}, not {answer:?} with {}", settings.lines().last().unwrap_or_default()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// S-ID-14, S-CLASS-10
+#[test]
+fn resolves_address_forms_as_postfix() {
+    resolves_as(include_str!("../tests/resolve-forms.tsv"));
+}
+
+/// S-CLASS-01, S-CLASS-03, S-CLASS-04, S-CLASS-05, S-CLASS-07, S-ID-17
+#[test]
+fn resolves_classes_as_postfix() {
+    resolves_as(include_str!("../tests/resolve-classes.tsv"));
+}
+
+/// S-CLASS-07: relayhost and default transport by sender, and the twins for address verification.
+#[test]
+fn resolves_by_sender_as_postfix() {
+    resolves_as(include_str!("../tests/resolve-senders.tsv"));
+}
+
+/// S-CLASS-03, S-CLASS-08
+#[test]
+fn resolves_transports_as_postfix() {
+    resolves_as(include_str!("../tests/resolve-transports.tsv"));
+}
