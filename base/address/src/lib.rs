@@ -18,6 +18,8 @@ pub mod list;
 mod quote;
 pub mod token;
 
+pub use quote::is_dot_string;
+
 use bstr::{BStr, BString, ByteSlice};
 use std::borrow::Cow;
 use std::fmt;

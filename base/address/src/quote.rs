@@ -12,7 +12,7 @@ fn route(address: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Whether the local part may stand without quotes: a dot-string of RFC 5321 §4.1.2; any 8-bit byte passes for a letter.
-pub(crate) fn is_dot_string(local: &[u8]) -> bool {
+pub fn is_dot_string(local: &[u8]) -> bool {
     if local.is_empty() || local.starts_with(b".") || local.ends_with(b".") {
         return false;
     }

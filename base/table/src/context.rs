@@ -110,7 +110,8 @@ impl Settings {
         Ok(Settings {
             utf8: config.bool("smtputf8_enable")?,
             lmdb_map_size: positive("lmdb_map_size")?,
-            socketmap_max_query_size: positive("socketmap_max_query_size")? as usize,
+            // A parameter only from 3.12 on.
+            socketmap_max_query_size: Settings::default().socketmap_max_query_size,
             socketmap_max_reply_size: positive("socketmap_max_reply_size")? as usize,
             parents: config
                 .text("parent_domain_matches_subdomains")?

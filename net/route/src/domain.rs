@@ -9,15 +9,15 @@ const NAME_MAX: usize = 255;
 const LABEL_MAX: usize = 63;
 
 /// Whether mail can be sent to this domain: a host name (`_` allowed, not all numeric), or `[1.2.3.4]`, `[IPv6:…]`. A name outside ASCII
-/// is looked at in its ASCII form.
-pub fn is_mail_domain(domain: &BStr) -> bool {
+/// is looked at in its ASCII form, if `utf8` allows it (`smtputf8_enable`).
+pub fn is_mail_domain(domain: &BStr, utf8: bool) -> bool {
     if domain.starts_with(b"[") {
         return literal(domain).is_some();
     }
     if domain.is_ascii() {
         return is_host_name(domain);
     }
-    idn::domain_to_ascii(domain).is_some_and(|ascii| is_host_name(ascii.as_bytes()))
+    utf8 && idn::domain_to_ascii(domain).is_some_and(|ascii| is_host_name(ascii.as_bytes()))
 }
 
 /// The address in a literal such as `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
@@ -29,10 +29,8 @@ pub fn literal(domain: &BStr) -> Option<IpAddr> {
     ipv4(inner).map(IpAddr::V4)
 }
 
-/// A dotted quad; `0.…` is no host.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let address: Ipv4Addr = text.to_str().ok()?.parse().ok()?;
-    (address.octets()[0] != 0).then_some(address)
+    text.to_str().ok()?.parse().ok()
 }
 
 /// Whether this is a bare numeric address, for `resolve_numeric_domain`.
@@ -60,14 +58,14 @@ mod tests {
     #[test]
     fn domains() {
         for good in ["a", "a.b", "a_b.c", "_a.b", "1a", "a.1", "[192.0.2.1]", "[IPv6:2001:db8::1]", "[ipv6:::1]", "bücher.example"] {
-            assert!(is_mail_domain(good.into()), "{good}");
+            assert!(is_mail_domain(good.into(), true), "{good}");
         }
-        for bad in [
-            "", ".", "a.", "a..b", "-a.b", "a-.b", "1.2.3.4", "1", "a b", "[x]", "[1.2.3]", "[1.2.3.4", "[]", "[::1]", "a*b", "\u{ad}", "[0.1.2.3]",
-        ] {
-            assert!(!is_mail_domain(bad.into()), "{bad}");
+        for bad in
+            ["", ".", "a.", "a..b", "-a.b", "a-.b", "1.2.3.4", "1", "a b", "[x]", "[1.2.3]", "[1.2.3.4", "[]", "[::1]", "a*b", "\u{ad}"]
+        {
+            assert!(!is_mail_domain(bad.into(), true), "{bad}");
         }
-        assert!(!is_mail_domain("a".repeat(64).as_str().into()));
-        assert!(!is_mail_domain(b"\xff.example".as_bstr()));
+        assert!(!is_mail_domain("a".repeat(64).as_str().into(), true));
+        assert!(!is_mail_domain(b"\xff.example".as_bstr(), true));
     }
 }

@@ -138,7 +138,8 @@ impl Router {
             utf8: config.bool("smtputf8_enable")?,
             virtual_alias_domains: strings("virtual_alias_domains")?,
             virtual_mailbox_domains: strings("virtual_mailbox_domains")?,
-            relay_domains: DomainList::open("relay_domains", &config.text("relay_domains")?, parents("relay_domains"), config).map_err(bad)?,
+            relay_domains: DomainList::open("relay_domains", &config.text("relay_domains")?, parents("relay_domains"), config)
+                .map_err(bad)?,
             local_transport: transport("local_transport")?,
             virtual_transport: transport("virtual_transport")?,
             relay_transport: transport("relay_transport")?,

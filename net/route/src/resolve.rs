@@ -2,8 +2,8 @@
 
 use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
 use bstr::{BStr, BString, ByteSlice};
-use posthaste_address::Address;
 use posthaste_address::token::{self, Form};
+use posthaste_address::{Address, is_dot_string};
 use posthaste_table::{AddressSearch, LocalPart, Maps};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -40,17 +40,13 @@ impl Router {
             local = self.empty_address_recipient.as_str().into();
         }
         let routed = local.iter().any(|c| matches!(c, b'@' | b'%' | b'!'));
-        let mut domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
-        if !is_local && self.resolve_numeric_domain && domain::is_numeric(domain.as_bstr()) {
-            domain = [b"[", domain.as_slice(), b"]"].concat().into();
-        }
-        let sound = is_local || domain::is_mail_domain(domain.as_bstr());
+        let domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
+        let sound = is_local || domain::is_mail_domain(domain.as_bstr(), self.utf8);
         let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
         let recipient = {
             let mut text = local;
             text.push(b'@');
-            // A null domain that stands for this host is written out.
-            text.extend_from_slice(if is_local && domain.is_empty() { self.myhostname.as_bytes() } else { &domain });
+            text.extend_from_slice(&domain);
             Address::new(text)
         };
         if !sound || bad_text {
@@ -58,7 +54,7 @@ impl Router {
                 transport: "error".into(),
                 nexthop: "5.1.3 bad address syntax".into(),
                 recipient,
-                class: Class::Default,
+                class: if is_local { Class::Local } else { Class::Default },
                 routed,
                 error: true,
             });
@@ -67,7 +63,10 @@ impl Router {
         let class = if is_local { Class::Local } else { self.class_of_remote(domain.as_bstr())? };
         let domain = recipient.domain().unwrap_or_default();
         let target = self.class_target(class, sender, domain)?;
-        let Target { transport, nexthop } = self.transport_override(&recipient, target)?;
+        let Target { transport, nexthop } = match class {
+            Class::VirtualAlias => target,
+            _ => self.transport_override(&recipient, target)?,
+        };
         let mut route = Route { transport, nexthop, recipient, class, routed, error: false };
         if let Some(place) = self.relocated(&route.recipient)? {
             route.transport = "error".into();
@@ -79,6 +78,7 @@ impl Router {
     /// Takes local domains and routing operators off, until a domain is left that is not ours, or nothing that could be taken off.
     fn reduce(&self, address: &BStr) -> Result<Reduced, RouteError> {
         let mut rest = BString::from(address);
+        let mut outer = BString::from(self.myhostname.as_str());
         loop {
             let Some(at) = rest.rfind_byte(b'@') else {
                 match self.swap(&rest) {
@@ -87,13 +87,23 @@ impl Router {
                 }
                 continue;
             };
-            let (local, domain) = (&rest[..at], normal_domain(&rest[at + 1..]));
+            let (local, mut domain) = (&rest[..at], normal_domain(&rest[at + 1..]));
+            if self.resolve_numeric_domain && domain::is_numeric(domain.as_bstr()) {
+                domain = [b"[", domain.as_slice(), b"]"].concat().into();
+            }
             let is_local = match domain.is_empty() {
                 true => self.resolve_null_domain,
                 false => self.is_local(domain.as_bstr())?,
             };
-            let inner = match is_local && (self.resolve_dequoted_address || !Address::new(local).external().starts_with(b"\"")) {
-                true if local.contains(&b'@') => Some(BString::from(local)),
+            if is_local {
+                // A null domain stands for the one around it, or this host.
+                match domain.is_empty() {
+                    true => domain = outer.clone(),
+                    false => outer = domain.clone(),
+                }
+            }
+            let inner = match is_local {
+                true if self.resolve_dequoted_address && local.contains(&b'@') => Some(BString::from(local)),
                 true => self.swap(local),
                 false => None,
             };
@@ -106,6 +116,9 @@ impl Router {
 
     /// `site!user` and `user%site` as `user@site`.
     fn swap(&self, local: &[u8]) -> Option<BString> {
+        if !self.resolve_dequoted_address && !is_dot_string(local) {
+            return None; // Operators in quotes are none.
+        }
         if self.rewriter.swap_bangpath
             && let Some((site, user)) = local.split_once_str("!")
         {
@@ -138,11 +151,12 @@ impl Router {
                 }
             },
         };
-        if target.nexthop.is_empty() && matches!(class, Class::Relay | Class::Default) {
-            target.nexthop = match self.for_sender(&self.sender_dependent_relayhost_maps, sender, &self.null_relayhost_key)? {
-                Some(hop) => hop,
-                None => self.relayhost.as_str().into(),
-            };
+        if matches!(class, Class::Relay | Class::Default) {
+            // Asked first even when not needed: a table that fails defers the mail, as in Postfix.
+            let hop = self.for_sender(&self.sender_dependent_relayhost_maps, sender, &self.null_relayhost_key)?;
+            if target.nexthop.is_empty() {
+                target.nexthop = hop.unwrap_or_else(|| self.relayhost.as_str().into());
+            }
         }
         if target.nexthop.is_empty() {
             target.nexthop = domain.into();

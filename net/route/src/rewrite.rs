@@ -122,7 +122,8 @@ fn needs_domain(tokens: &[Token<'_>]) -> bool {
 /// The usual case, recognised without taking it apart: `local@domain.tld` of plain characters.
 fn is_canonical(address: &[u8]) -> bool {
     let Some((local, domain)) = address.rsplit_once_str("@") else { return false };
-    let word = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'+' | b'=' | b'/' | b'\'' | b'%' | b'!' | b'#' | b'$' | b'&');
+    let word =
+        |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'+' | b'=' | b'/' | b'\'' | b'%' | b'!' | b'#' | b'$' | b'&');
     let names = |text: &[u8], fits: fn(&u8) -> bool| text.split(|&c| c == b'.').all(|name| !name.is_empty() && name.iter().all(fits));
     names(local, word) && domain.contains(&b'.') && names(domain, |c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
 }

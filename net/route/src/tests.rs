@@ -4,7 +4,7 @@ use super::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const BASE: &str = "myhostname = mail.example.com\nmydomain = example.com\nmyorigin = $mydomain\n\
+const BASE: &str = "compatibility_level = 3.6\nmyhostname = mail.example.com\nmydomain = example.com\nmyorigin = $mydomain\n\
     mydestination = $myhostname, $mydomain, localhost.$mydomain, localhost\nappend_dot_mydomain = no\nrecipient_delimiter = +\n\
     inet_interfaces = all\n";
 
