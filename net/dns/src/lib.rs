@@ -48,8 +48,9 @@ pub use wire::RECORD_LIMIT;
 
 use cache::{Cache, Key, NEGATIVE_LIMIT, Outcome, POSITIVE_LIMIT};
 use exchange::Random;
+use posthaste_config::network::Protocols;
 use posthaste_config::{Config, ConfigError};
-use posthaste_log::{Logger, warn};
+use posthaste_log::{Logger, info, warn};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,23 +69,6 @@ pub struct Families {
 impl Families {
     /// Both.
     pub const ALL: Families = Families { ipv4: true, ipv6: true };
-
-    /// From the value of `inet_protocols`: `all`, `ipv4`, `ipv6` or a list of these.
-    pub fn parse(value: &str) -> Result<Families, ConfigError> {
-        let mut families = Families { ipv4: false, ipv6: false };
-        for word in value.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty()) {
-            match word.to_ascii_lowercase().as_str() {
-                "all" => families = Families::ALL,
-                "ipv4" => families.ipv4 = true,
-                "ipv6" => families.ipv6 = true,
-                _ => return Err(ConfigError::Bad(format!("parameter inet_protocols: unknown protocol \"{word}\" in \"{value}\""))),
-            }
-        }
-        if families == (Families { ipv4: false, ipv6: false }) {
-            return Err(ConfigError::Bad("parameter inet_protocols: specify at least one of all, ipv4, ipv6".into()));
-        }
-        Ok(families)
-    }
 
     /// Whether addresses of this kind are used.
     pub fn contains(self, ip: IpAddr) -> bool {
@@ -135,7 +119,8 @@ impl Settings {
 
     /// With `inet_protocols` of main.cf.
     pub fn from_config(config: &Config, log: Logger) -> Result<Settings, ConfigError> {
-        Ok(Settings { families: Families::parse(&config.text("inet_protocols")?)?, ..Settings::new(log) })
+        let Protocols { ipv4, ipv6 } = config.protocols()?;
+        Ok(Settings { families: Families { ipv4, ipv6 }, ..Settings::new(log) })
     }
 }
 
@@ -302,7 +287,7 @@ impl Resolver {
         let mut kept = Answer { records: Vec::new(), ..Answer::clone(&answer) };
         for record in &answer.records {
             match filter(record) {
-                Ok(true) => {}
+                Ok(true) => info!(self.inner.settings.log, "ignoring DNS RR: {record}"),
                 Ok(false) => kept.records.push(record.clone()),
                 Err(()) => return Err(DnsError { name: name.into(), kind, reason: Reason::TryAgain, secure: false }),
             }

@@ -205,7 +205,7 @@ impl fmt::Display for DnsError {
             Reason::Malformed => {
                 return write!(f, "Name service error for name={name} type={kind}: Malformed or unexpected name server reply");
             }
-            Reason::Filtered => return write!(f, "DNS reply filter drops all results for name={name} type={kind}"),
+            Reason::Filtered => return write!(f, "Error looking up name={name} type={kind}: DNS reply filter drops all results"),
             Reason::NullMx => return write!(f, "Domain {name} does not accept mail (nullMX)"),
             Reason::Loop => return write!(f, "Name server loop for {name}"),
         };

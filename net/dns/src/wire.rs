@@ -169,9 +169,13 @@ impl Question {
         let mut host = |name: &Owner<'_>| {
             let text = text_of(name);
             let Err(error) = valid_dns_name(&text) else { return Some(text) };
+            // An address where a name should be: not allowed, but what is meant is clear.
+            if text.parse::<std::net::Ipv4Addr>().is_ok() {
+                warnings.push(format!("numeric domain name in resource data of {} record for {owner}: {text}", self.kind));
+                return Some(text);
+            }
             warnings.push(error.to_string());
-            let what = if text.parse::<std::net::Ipv4Addr>().is_ok() { "numeric" } else { "malformed" };
-            warnings.push(format!("{what} domain name in resource data of {} record for {owner}: {text}", self.kind));
+            warnings.push(format!("malformed domain name in resource data of {} record for {owner}: {text}", self.kind));
             None
         };
         Some(match self.kind {
@@ -340,12 +344,21 @@ mod tests {
     fn names_that_are_none_are_left_out_with_a_warning() {
         let q = question("x.example", Type::Mx);
         let bytes = reply(&q, Rcode::NOERROR, |answer| {
-            answer.push((n("x.example"), 30, Mx::new(0, n("192.0.2.1")))).unwrap();
-            answer.push((n("x.example"), 30, Mx::new(0, n("a b.example")))).unwrap();
+            answer.push((n("x.example"), 30, Mx::new(0, n("-bad.example")))).unwrap();
         });
-        let found = found(q.decode(7, &bytes));
-        assert_eq!(found.reason, Some(Reason::Malformed));
-        assert!(found.warnings.iter().any(|w| w == "numeric domain name in resource data of MX record for x.example: 192.0.2.1"));
+        let bad = found(q.decode(7, &bytes));
+        assert_eq!(bad.reason, Some(Reason::Malformed));
+        assert_eq!(
+            bad.warnings,
+            [
+                "valid_hostname: misplaced hyphen: -bad.example",
+                "malformed domain name in resource data of MX record for x.example: -bad.example"
+            ]
+        );
+        let bytes = reply(&q, Rcode::NOERROR, |answer| answer.push((n("x.example"), 30, Mx::new(0, n("192.0.2.1")))).unwrap());
+        let numeric = found(q.decode(7, &bytes));
+        assert_eq!(numeric.records.len(), 1);
+        assert_eq!(numeric.warnings, ["numeric domain name in resource data of MX record for x.example: 192.0.2.1"]);
     }
 
     #[test]

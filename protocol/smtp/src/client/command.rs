@@ -175,7 +175,8 @@ pub struct Client<'a> {
 
 /// The XFORWARD commands (XFORWARD_README) for what the server takes: name, address and port in one, the rest in another.
 pub fn xforward(client: &Client<'_>, takes: Xforward) -> Vec<Vec<u8>> {
-    let groups: [&[(bool, &[u8], &[u8])]; 2] = [
+    type Attribute<'a> = (bool, &'a [u8], &'a [u8]);
+    let groups: [&[Attribute<'_>]; 2] = [
         &[(takes.name, b"NAME", client.name), (takes.addr, b"ADDR", client.addr), (takes.port, b"PORT", client.port)],
         &[
             (takes.proto, b"PROTO", client.proto),

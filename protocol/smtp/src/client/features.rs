@@ -46,37 +46,34 @@ pub struct Xforward {
 /// Keywords that are to be ignored (`smtp_discard_ehlo_keywords`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discard {
-    words: Vec<String>,
+    words: Vec<&'static str>,
     silent: bool,
 }
 
+/// What can be discarded, in the order in which Postfix lists it in the log.
+const DISCARDABLE: [&str; 15] = [
+    "8BITMIME",
+    "AUTH",
+    "ETRN",
+    "PIPELINING",
+    "SIZE",
+    "VERP",
+    "VRFY",
+    "XCLIENT",
+    "XFORWARD",
+    "STARTTLS",
+    "ENHANCEDSTATUSCODES",
+    "DSN",
+    "SMTPUTF8",
+    "CHUNKING",
+    "REQUIRETLS",
+];
+
 impl Discard {
-    /// From a list separated by blanks or commas. Words that name no extension known here come back for a warning.
-    pub fn parse(list: &str) -> (Discard, Vec<String>) {
-        let (mut discard, mut unknown) = (Discard::default(), Vec::new());
-        for word in list.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty()) {
-            let word = word.to_ascii_lowercase();
-            match word.as_str() {
-                "silent-discard" => discard.silent = true,
-                "pipelining"
-                | "size"
-                | "8bitmime"
-                | "dsn"
-                | "smtputf8"
-                | "starttls"
-                | "requiretls"
-                | "auth"
-                | "xforward"
-                | "xclient"
-                | "enhancedstatuscodes"
-                | "etrn"
-                | "vrfy"
-                | "verp"
-                | "chunking" => discard.words.push(word),
-                _ => unknown.push(word),
-            }
-        }
-        (discard, unknown)
+    /// From a list separated by blanks or commas. Words that name no extension are ignored.
+    pub fn parse(list: &str) -> Discard {
+        let given = |word: &str| list.split([' ', '\t', '\r', '\n', ',']).any(|given| given.eq_ignore_ascii_case(word));
+        Discard { words: DISCARDABLE.into_iter().filter(|word| given(word)).collect(), silent: given("silent-discard") }
     }
 
     /// Whether nothing is discarded.
@@ -91,7 +88,7 @@ impl Discard {
 
     /// The words, for the log.
     pub fn words(&self) -> String {
-        self.words.join(" ").to_uppercase()
+        self.words.join(" ")
     }
 
     fn has(&self, word: &BStr) -> bool {
@@ -157,7 +154,7 @@ mod tests {
         let mut reader = ReplyReader::new(2048);
         reader.feed(text.as_bytes());
         let reply = reader.next_reply().unwrap();
-        let (features, name) = Features::parse(&reply, &Discard::parse(discard).0);
+        let (features, name) = Features::parse(&reply, &Discard::parse(discard));
         (features, name.to_string())
     }
 
@@ -179,8 +176,8 @@ mod tests {
     fn discarded_keywords() {
         let (features, _) = parse(EHLO, "dsn, 8BitMime pipelining silent-discard");
         assert!(!features.pipelining && !features.eight_bit_mime && !features.dsn && features.size);
-        let (discard, unknown) = Discard::parse("dsn nonsense silent-discard");
+        let discard = Discard::parse("dsn, nonsense starttls silent-discard");
         assert!(discard.is_silent());
-        assert_eq!(unknown, ["nonsense"]);
+        assert_eq!(discard.words(), "STARTTLS DSN");
     }
 }

@@ -197,32 +197,30 @@ impl ReplyReader {
 
     /// The next line without its end, as a range of the buffer.
     fn line(&mut self) -> Option<std::ops::Range<usize>> {
-        loop {
-            let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at) else {
+        let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]).map(|at| self.searched + at) else {
+            self.searched = self.buffer.len();
+            // An endless line: keep its start, drop the rest as it comes.
+            if self.searched - self.used > self.limit + 2 {
+                self.buffer.truncate(self.used + self.limit + 2);
                 self.searched = self.buffer.len();
-                // An endless line: keep its start, drop the rest as it comes.
-                if self.searched - self.used > self.limit + 2 {
-                    self.buffer.truncate(self.used + self.limit + 2);
-                    self.searched = self.buffer.len();
-                    self.skipping = true;
-                }
-                return None;
-            };
-            let start = self.used;
-            let mut stop = end;
-            while stop > start && self.buffer[stop - 1] == b'\r' {
-                stop -= 1;
+                self.skipping = true;
             }
-            self.used = end + 1;
-            self.searched = self.used;
-            if stop - start > self.limit || self.skipping {
-                stop = stop.min(start + self.limit);
-                self.skipping = false;
-                let shown = self.buffer[start..stop.min(start + 30)].to_vec();
-                self.oddities.push(Oddity::TooLong(printable(&shown)));
-            }
-            return Some(start..stop);
+            return None;
+        };
+        let start = self.used;
+        let mut stop = end;
+        while stop > start && self.buffer[stop - 1] == b'\r' {
+            stop -= 1;
         }
+        self.used = end + 1;
+        self.searched = self.used;
+        if stop - start > self.limit || self.skipping {
+            stop = stop.min(start + self.limit);
+            self.skipping = false;
+            let shown = self.buffer[start..stop.min(start + 30)].to_vec();
+            self.oddities.push(Oddity::TooLong(printable(&shown)));
+        }
+        Some(start..stop)
     }
 }
 

@@ -278,7 +278,7 @@ fn probes() {
     check(
         Mail { target: Target::ProbeRecipients, ..piped() },
         &["250 m", "250 a", "550 b", "250 r"],
-        &["C MAIL FROM:<s>|RCPT TO:<a>|RCPT TO:<b>", "0 welcome: 250 a", "1 refused at RCPT TO: 550 b", "C RSET|QUIT", "then over"],
+        &["C MAIL FROM:<s>|RCPT TO:<a>|RCPT TO:<b>|RSET|QUIT", "0 welcome: 250 a", "1 refused at RCPT TO: 550 b", "then over"],
     );
     let (log, tx) = play(Mail { target: Target::ProbeData, ending: Ending::Keep, ..piped() }, &["250 m", "250 a", "550 b", "354 go"]);
     assert_eq!(log, format!("{ENVELOPE}\n1 refused at RCPT TO: 550 b\n[0] accepted: 354 go\nthen over"));

@@ -117,7 +117,9 @@ impl Transaction {
         }
         if this.pipelining {
             out.extend_from_slice(this.commands.all());
-            if target != Target::ProbeRecipients {
+            if target == Target::ProbeRecipients {
+                this.put_reset(out);
+            } else {
                 out.extend_from_slice(b"DATA\r\n");
             }
         } else if !probe_first {
@@ -240,6 +242,8 @@ impl Transaction {
                     out.extend_from_slice(self.commands.get(self.next));
                 }
             }
+        } else if self.target == Target::ProbeRecipients && self.pipelining {
+            self.state = State::RsetAbort;
         } else if self.target == Target::ProbeRecipients {
             self.abort(out);
         } else if self.pipelining {
@@ -339,10 +343,14 @@ impl Transaction {
     }
 
     fn abort(&mut self, out: &mut Vec<u8>) {
+        self.put_reset(out);
+        self.state = State::RsetAbort;
+    }
+
+    fn put_reset(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"RSET\r\n");
         if self.pipelining && self.ending != Ending::Keep {
             out.extend_from_slice(b"QUIT\r\n");
         }
-        self.state = State::RsetAbort;
     }
 }
