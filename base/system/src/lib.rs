@@ -1,8 +1,10 @@
-//! The thin typed border with the operating system: users and groups, credentials, mailbox locks.
+//! The thin typed border with the operating system: users and groups, credentials, processes, signals, mailbox locks.
 //!
 //! This is one of the few crates that may hold `unsafe` code; each module owns one system interface and gives it a safe face.
 
 pub mod credentials;
 pub mod interfaces;
 pub mod locks;
+pub mod process;
+pub mod signals;
 pub mod users;
