@@ -4,6 +4,7 @@
 
 pub mod credentials;
 pub mod interfaces;
+pub mod descriptors;
 pub mod locks;
 pub mod process;
 pub mod signals;

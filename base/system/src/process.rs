@@ -54,6 +54,12 @@ pub fn kill(process: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(process, signal) })
 }
 
+/// Has the kernel end this process by SIGALRM after so many seconds, unless the next call comes before. Zero calls it off.
+pub fn alarm(seconds: u32) {
+    // SAFETY: a plain number.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// Ends the process at once with this status: no destructors, no flushing. For the child of [`fork`] and for a watchdog.
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: _exit does not return and touches no memory of ours.

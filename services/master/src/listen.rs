@@ -1,0 +1,271 @@
+//! The sockets of an entry.
+
+use crate::entry::{Entry, Kind};
+use posthaste_config::Config;
+use posthaste_system::credentials::Identity;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+
+/// What master needs to know of main.cf to listen.
+pub(crate) struct Settings {
+    interfaces: Vec<IpAddr>,
+    ipv4: bool,
+    ipv6: bool,
+    known_ports: Vec<(String, u16)>,
+    /// Connections that may wait for a service.
+    backlog: i32,
+    /// Who owns the sockets; `None` when master runs without root.
+    pub(crate) owner: Option<Identity>,
+}
+
+impl Settings {
+    pub(crate) fn read(config: &Config, owner: Option<Identity>) -> Result<Settings, String> {
+        let text = |name| config.text(name).map_err(|error| error.to_string());
+        let mut ipv4 = false;
+        let mut ipv6 = false;
+        for protocol in split(&text("inet_protocols")?) {
+            match protocol {
+                "all" => (ipv4, ipv6) = (true, has_ipv6()),
+                "ipv4" => ipv4 = true,
+                "ipv6" => ipv6 = true,
+                _ => return Err(format!("unknown inet_protocols value \"{protocol}\"")),
+            }
+        }
+        let mut interfaces = Vec::new();
+        let names = text("inet_interfaces")?;
+        for name in split(&names) {
+            match name {
+                "all" => interfaces.extend([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
+                "loopback-only" => interfaces.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
+                _ => {
+                    let host = name.trim_start_matches('[').trim_end_matches(']');
+                    let found = (host, 0).to_socket_addrs().map_err(|_| format!("config variable inet_interfaces: host not found: {name}"))?;
+                    interfaces.extend(found.map(|address| address.ip()));
+                }
+            }
+        }
+        interfaces.retain(|address| if address.is_ipv4() { ipv4 } else { ipv6 });
+        let mut unique: Vec<IpAddr> = Vec::new();
+        for address in interfaces {
+            if !unique.contains(&address) {
+                unique.push(address);
+            }
+        }
+        let mut known_ports = Vec::new();
+        for item in split(&text("known_tcp_ports")?) {
+            // `smtps=submissions=465`: any number of names for one port.
+            let mut parts: Vec<&str> = item.split('=').collect();
+            let port = parts.pop().and_then(|port| port.parse().ok());
+            let port = port.ok_or_else(|| format!("configuration error: known_tcp_ports: in \"{item}\": bad port"))?;
+            known_ports.extend(parts.into_iter().map(|name| (name.to_owned(), port)));
+        }
+        let limit = config.int("default_process_limit").map_err(|error| error.to_string())?;
+        Ok(Settings { interfaces: unique, ipv4, ipv6, known_ports, backlog: limit.clamp(1024, 65535) as i32, owner })
+    }
+
+    fn port(&self, name: &str) -> Option<u16> {
+        if let Some((_, port)) = self.known_ports.iter().find(|(known, _)| known == name) {
+            return Some(*port);
+        }
+        name.parse().ok().or_else(|| services_port(name))
+    }
+}
+
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t', '\n', '\r']).filter(|item| !item.is_empty())
+}
+
+fn has_ipv6() -> bool {
+    Socket::new(Domain::IPV6, Type::STREAM, None).is_ok()
+}
+
+/// The TCP port of a service in services(5).
+fn services_port(name: &str) -> Option<u16> {
+    let text = fs::read_to_string("/etc/services").ok()?;
+    text.lines().find_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let first = words.next()?;
+        let (port, protocol) = words.next()?.split_once('/')?;
+        (protocol == "tcp" && (first == name || words.any(|alias| alias == name))).then(|| port.parse().ok())?
+    })
+}
+
+/// Where a socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Inet(SocketAddr),
+    Unix(PathBuf),
+    Dgram(PathBuf),
+    Fifo(PathBuf),
+}
+
+impl Endpoint {
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Endpoint::Inet(_) => None,
+            Endpoint::Unix(path) | Endpoint::Dgram(path) | Endpoint::Fifo(path) => Some(path),
+        }
+    }
+}
+
+/// Where an entry listens. The error is the text after `fatal: `.
+pub(crate) fn endpoints(entry: &Entry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
+    match entry.kind {
+        Kind::Unix | Kind::Pass => Ok(vec![Endpoint::Unix(entry.socket_path())]),
+        Kind::UnixDgram => Ok(vec![Endpoint::Dgram(entry.socket_path())]),
+        Kind::Fifo => Ok(vec![Endpoint::Fifo(entry.socket_path())]),
+        Kind::Inet => inet(entry, settings, file),
+    }
+}
+
+fn inet(entry: &Entry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
+    let (host, service) = host_and_service(&entry.name);
+    let bad = || format!("{}: line {}: bad hostname or network address: {}", file.display(), entry.line, entry.name);
+    let port = |shown: &str| settings.port(service).ok_or_else(|| format!("{shown}:{service}: Servname not supported for ai_socktype"));
+    if host.is_empty() {
+        if settings.interfaces.is_empty() {
+            return Err(format!("{}: line {}: no address to listen on: see inet_interfaces and inet_protocols", file.display(), entry.line));
+        }
+        let port = port(&settings.interfaces[0].to_string())?;
+        return Ok(settings.interfaces.iter().map(|&address| Endpoint::Inet(SocketAddr::new(address, port))).collect());
+    }
+    let port = port(host)?;
+    let found = (host, port).to_socket_addrs().map_err(|_| bad())?;
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for address in found {
+        let wanted = if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 };
+        if wanted && !endpoints.contains(&Endpoint::Inet(address)) {
+            endpoints.push(Endpoint::Inet(address));
+        }
+    }
+    if endpoints.is_empty() { Err(bad()) } else { Ok(endpoints) }
+}
+
+/// `host:service`, `[v6]:service` or `service`.
+fn host_and_service(name: &str) -> (&str, &str) {
+    if let Some((host, service)) = name.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+        return (host, service);
+    }
+    name.rsplit_once(':').unwrap_or(("", name))
+}
+
+/// Opens a listening socket. The error is the text after `fatal: `.
+pub(crate) fn open(endpoint: &Endpoint, settings: &Settings) -> Result<OwnedFd, String> {
+    match endpoint {
+        Endpoint::Inet(address) => {
+            tcp(*address, settings.backlog).map_err(|error| format!("bind {} port {}: {}", address.ip(), address.port(), text(&error)))
+        }
+        Endpoint::Unix(path) => local(path, Type::STREAM, settings).map_err(|error| format!("bind: {}: {}", path.display(), text(&error))),
+        Endpoint::Dgram(path) => local(path, Type::DGRAM, settings).map_err(|error| format!("bind: {}: {}", path.display(), text(&error))),
+        Endpoint::Fifo(path) => fifo(path, settings).map_err(|error| format!("create fifo {}: {}", path.display(), text(&error))),
+    }
+}
+
+/// An error as strerror(3) words it, without Rust's ` (os error N)`.
+pub(crate) fn text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+fn tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Accepted connections inherit these two on Linux, so that no service spends a system call on them for each client.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn local(path: &Path, kind: Type, settings: &Settings) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Who may connect is decided by the directory: private/ or public/.
+    rustix::fs::chmod(path, Mode::from_raw_mode(0o666))?;
+    own(path, settings)?;
+    if kind == Type::STREAM {
+        socket.listen(settings.backlog)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn fifo(path: &Path, settings: &Settings) -> io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(0o622);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    rustix::fs::mknodat(CWD, path, FileType::Fifo, mode, 0)?;
+    rustix::fs::chmod(path, mode)?;
+    own(path, settings)?;
+    // Open for writing too: otherwise it reads as ended whenever no writer is there, and would always be ready.
+    Ok(rustix::fs::open(path, OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn own(path: &Path, settings: &Settings) -> io::Result<()> {
+    if let Some(owner) = settings.owner {
+        rustix::fs::chownat(CWD, path, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// Sends the wake-up byte to a service, as a client of its socket. Does not wait: when nobody takes it now, the service has enough to do.
+pub(crate) fn wake(endpoint: &Endpoint) -> io::Result<()> {
+    match endpoint {
+        Endpoint::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            socket.connect(&SockAddr::unix(path)?)?;
+            socket.send(b"W").map(drop)
+        }
+        Endpoint::Fifo(path) => {
+            let pipe = rustix::fs::open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
+            rustix::io::write(&pipe, b"W").map(drop).map_err(io::Error::from)
+        }
+        Endpoint::Inet(address) => {
+            let mut address = *address;
+            if address.ip().is_unspecified() {
+                address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+            }
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.connect_timeout(&address.into(), std::time::Duration::from_secs(1))?;
+            socket.send(b"W").map(drop)
+        }
+        Endpoint::Dgram(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S-MASTER-04.
+    #[test]
+    fn names_of_inet_services() {
+        assert_eq!(host_and_service("smtp"), ("", "smtp"));
+        assert_eq!(host_and_service(":25"), ("", "25"));
+        assert_eq!(host_and_service("127.0.0.1:10026"), ("127.0.0.1", "10026"));
+        assert_eq!(host_and_service("[::1]:2525"), ("::1", "2525"));
+        assert_eq!(host_and_service("::1:2525"), ("::1", "2525"));
+    }
+
+    #[test]
+    fn errors_are_worded_as_in_c() {
+        assert_eq!(text(&io::Error::from_raw_os_error(98)), "Address already in use");
+    }
+}
