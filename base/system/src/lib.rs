@@ -3,8 +3,9 @@
 //! This is one of the few crates that may hold `unsafe` code; each module owns one system interface and gives it a safe face.
 
 pub mod credentials;
-pub mod interfaces;
+
 pub mod descriptors;
+pub mod interfaces;
 pub mod locks;
 pub mod process;
 pub mod signals;

@@ -7,7 +7,6 @@
 //! Between master and a service there is one socket pair. The service writes one byte when it is ready to serve; its end reads as closed when master
 //! lets go of it (reload: drain) or is dead.
 
-mod entry;
 mod listen;
 mod lock;
 mod server;

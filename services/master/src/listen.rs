@@ -1,7 +1,7 @@
 //! The sockets of an entry.
 
-use crate::entry::{Entry, Kind};
-use posthaste_config::Config;
+use posthaste_config::network::Protocols;
+use posthaste_config::{Config, MasterEntry, ServiceKind, split_list, system_reason as text};
 use posthaste_system::credentials::Identity;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 /// What master needs to know of main.cf to listen.
 pub(crate) struct Settings {
     interfaces: Vec<IpAddr>,
-    ipv4: bool,
-    ipv6: bool,
+    protocols: Protocols,
     known_ports: Vec<(String, u16)>,
     /// Connections that may wait for a service.
     backlog: i32,
@@ -26,38 +25,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read(config: &Config, owner: Option<Identity>) -> Result<Settings, String> {
         let text = |name| config.text(name).map_err(|error| error.to_string());
-        let mut ipv4 = false;
-        let mut ipv6 = false;
-        for protocol in split(&text("inet_protocols")?) {
-            match protocol {
-                "all" => (ipv4, ipv6) = (true, has_ipv6()),
-                "ipv4" => ipv4 = true,
-                "ipv6" => ipv6 = true,
-                _ => return Err(format!("unknown inet_protocols value \"{protocol}\"")),
-            }
-        }
-        let mut interfaces = Vec::new();
-        let names = text("inet_interfaces")?;
-        for name in split(&names) {
-            match name {
-                "all" => interfaces.extend([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
-                "loopback-only" => interfaces.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
-                _ => {
-                    let host = name.trim_start_matches('[').trim_end_matches(']');
-                    let found = (host, 0).to_socket_addrs().map_err(|_| format!("config variable inet_interfaces: host not found: {name}"))?;
-                    interfaces.extend(found.map(|address| address.ip()));
-                }
-            }
-        }
-        interfaces.retain(|address| if address.is_ipv4() { ipv4 } else { ipv6 });
-        let mut unique: Vec<IpAddr> = Vec::new();
-        for address in interfaces {
-            if !unique.contains(&address) {
-                unique.push(address);
-            }
-        }
+        let protocols = config.protocols().map_err(|error| error.to_string())?;
+        let protocols = Protocols { ipv6: protocols.ipv6 && has_ipv6(), ..protocols };
         let mut known_ports = Vec::new();
-        for item in split(&text("known_tcp_ports")?) {
+        for item in split_list(&text("known_tcp_ports")?) {
             // `smtps=submissions=465`: any number of names for one port.
             let mut parts: Vec<&str> = item.split('=').collect();
             let port = parts.pop().and_then(|port| port.parse().ok());
@@ -65,7 +36,8 @@ impl Settings {
             known_ports.extend(parts.into_iter().map(|name| (name.to_owned(), port)));
         }
         let limit = config.int("default_process_limit").map_err(|error| error.to_string())?;
-        Ok(Settings { interfaces: unique, ipv4, ipv6, known_ports, backlog: limit.clamp(1024, 65535) as i32, owner })
+        let interfaces = interfaces(&text("inet_interfaces")?, protocols)?;
+        Ok(Settings { interfaces, protocols, known_ports, backlog: limit.clamp(1024, 65535) as i32, owner })
     }
 
     fn port(&self, name: &str) -> Option<u16> {
@@ -76,8 +48,28 @@ impl Settings {
     }
 }
 
-fn split(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ', '\t', '\n', '\r']).filter(|item| !item.is_empty())
+/// The addresses on which services without a host in their name listen: for `all` the wildcard addresses, so that an interface that comes
+/// up later is served too.
+fn interfaces(names: &str, protocols: Protocols) -> Result<Vec<IpAddr>, String> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for name in split_list(names) {
+        match name.to_ascii_lowercase().as_str() {
+            "all" => addresses.extend([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]),
+            "loopback-only" => addresses.extend([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
+            _ => {
+                let host = name.trim_start_matches('[').trim_end_matches(']');
+                let found = (host, 0).to_socket_addrs().map_err(|_| format!("config variable inet_interfaces: host not found: {name}"))?;
+                addresses.extend(found.map(|address| address.ip()));
+            }
+        }
+    }
+    let mut unique: Vec<IpAddr> = Vec::new();
+    for address in addresses.into_iter().filter(|address| protocols.allow(address)) {
+        if !unique.contains(&address) {
+            unique.push(address);
+        }
+    }
+    Ok(unique)
 }
 
 fn has_ipv6() -> bool {
@@ -114,22 +106,27 @@ impl Endpoint {
 }
 
 /// Where an entry listens. The error is the text after `fatal: `.
-pub(crate) fn endpoints(entry: &Entry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
+pub(crate) fn endpoints(entry: &MasterEntry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
+    let path = || PathBuf::from(entry.socket().unwrap_or_default());
     match entry.kind {
-        Kind::Unix | Kind::Pass => Ok(vec![Endpoint::Unix(entry.socket_path())]),
-        Kind::UnixDgram => Ok(vec![Endpoint::Dgram(entry.socket_path())]),
-        Kind::Fifo => Ok(vec![Endpoint::Fifo(entry.socket_path())]),
-        Kind::Inet => inet(entry, settings, file),
+        ServiceKind::Unix | ServiceKind::Pass => Ok(vec![Endpoint::Unix(path())]),
+        ServiceKind::UnixDatagram => Ok(vec![Endpoint::Dgram(path())]),
+        ServiceKind::Fifo => Ok(vec![Endpoint::Fifo(path())]),
+        ServiceKind::Inet => inet(entry, settings, file),
     }
 }
 
-fn inet(entry: &Entry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
-    let (host, service) = host_and_service(&entry.name);
-    let bad = || format!("{}: line {}: bad hostname or network address: {}", file.display(), entry.line, entry.name);
+fn inet(entry: &MasterEntry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
+    let (host, service) = host_and_service(&entry.service);
+    let bad = || format!("{}: line {}: bad hostname or network address: {}", file.display(), entry.line, entry.service);
     let port = |shown: &str| settings.port(service).ok_or_else(|| format!("{shown}:{service}: Servname not supported for ai_socktype"));
     if host.is_empty() {
         if settings.interfaces.is_empty() {
-            return Err(format!("{}: line {}: no address to listen on: see inet_interfaces and inet_protocols", file.display(), entry.line));
+            return Err(format!(
+                "{}: line {}: no address to listen on: see inet_interfaces and inet_protocols",
+                file.display(),
+                entry.line
+            ));
         }
         let port = port(&settings.interfaces[0].to_string())?;
         return Ok(settings.interfaces.iter().map(|&address| Endpoint::Inet(SocketAddr::new(address, port))).collect());
@@ -138,8 +135,7 @@ fn inet(entry: &Entry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>
     let found = (host, port).to_socket_addrs().map_err(|_| bad())?;
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for address in found {
-        let wanted = if address.is_ipv4() { settings.ipv4 } else { settings.ipv6 };
-        if wanted && !endpoints.contains(&Endpoint::Inet(address)) {
+        if settings.protocols.allow(&address.ip()) && !endpoints.contains(&Endpoint::Inet(address)) {
             endpoints.push(Endpoint::Inet(address));
         }
     }
@@ -164,12 +160,6 @@ pub(crate) fn open(endpoint: &Endpoint, settings: &Settings) -> Result<OwnedFd, 
         Endpoint::Dgram(path) => local(path, Type::DGRAM, settings).map_err(|error| format!("bind: {}: {}", path.display(), text(&error))),
         Endpoint::Fifo(path) => fifo(path, settings).map_err(|error| format!("create fifo {}: {}", path.display(), text(&error))),
     }
-}
-
-/// An error as strerror(3) words it, without Rust's ` (os error N)`.
-pub(crate) fn text(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
@@ -265,7 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_worded_as_in_c() {
-        assert_eq!(text(&io::Error::from_raw_os_error(98)), "Address already in use");
+    fn all_interfaces_are_the_wildcard_addresses_of_the_protocols_in_use() {
+        let only4 = Protocols { ipv4: true, ipv6: false };
+        assert_eq!(interfaces("all", only4), Ok(vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)]));
+        assert_eq!(interfaces("loopback-only, 127.0.0.1", only4), Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
+        assert_eq!(interfaces("[::1] 127.0.0.1", Protocols { ipv4: false, ipv6: true }), Ok(vec![IpAddr::V6(Ipv6Addr::LOCALHOST)]));
+        assert!(interfaces("no.such.host.invalid", only4).is_err());
     }
 }

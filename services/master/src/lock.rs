@@ -1,6 +1,6 @@
 //! The lock files that say a master runs.
 
-use crate::listen::text;
+use posthaste_config::system_reason as text;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};

@@ -1,9 +1,9 @@
 //! The running master: one loop over sockets, signals and timers.
 
-use crate::entry::{self, Defaults, Entry};
-use crate::listen::{self, Endpoint, Settings, text};
+use crate::listen::{self, Endpoint, Settings};
 use crate::start::Options;
-use posthaste_config::Config;
+use posthaste_config::master_cf::MasterFile;
+use posthaste_config::{Config, MasterEntry, split_list, system_reason as text};
 use posthaste_log::{Logger, error, fatal, info, verbose, warn};
 use posthaste_system::credentials::Identity;
 use posthaste_system::process;
@@ -42,7 +42,9 @@ struct Running {
 }
 
 struct Service {
-    entry: Entry,
+    entry: MasterEntry,
+    /// The program's full path.
+    path: PathBuf,
     listeners: Vec<Listener>,
     running: Option<Running>,
     /// Not to be started before.
@@ -50,15 +52,6 @@ struct Service {
     wake_at: Option<Instant>,
     /// Whether the listeners are in epoll.
     watched: bool,
-}
-
-impl Service {
-    fn port(&self) -> Option<u16> {
-        match self.listeners.first()?.endpoint {
-            Endpoint::Inet(address) => Some(address.port()),
-            _ => None,
-        }
-    }
 }
 
 /// Everything master holds.
@@ -81,11 +74,18 @@ pub(crate) struct Master {
 
 impl Master {
     /// Reads master.cf and opens all sockets; starts nothing yet. The error is the text after `fatal: `.
-    pub(crate) fn new(options: Options, config: Config, directory: PathBuf, owner: Option<Identity>, log: Logger) -> Result<Master, String> {
+    pub(crate) fn new(
+        options: Options,
+        config: Config,
+        directory: PathBuf,
+        owner: Option<Identity>,
+        log: Logger,
+    ) -> Result<Master, String> {
         let os = |what: &str, error: io::Error| format!("{what}: {}", text(&error));
         let signals = Signals::new(&[SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(|error| os("signalfd", error))?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(|error| os("epoll", error.into()))?;
-        epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNALS), epoll::EventFlags::IN).map_err(|error| os("epoll", error.into()))?;
+        epoll::add(&epoll, &signals, epoll::EventData::new_u64(SIGNALS), epoll::EventFlags::IN)
+            .map_err(|error| os("epoll", error.into()))?;
         let end_at = options.exit_time.map(|after| Instant::now() + after);
         let mut master = Master {
             options,
@@ -120,15 +120,16 @@ impl Master {
         let version = config.text("mail_version").map_err(bad)?;
         let throttle = config.time("service_throttle_time").map_err(bad)?;
         let environment = environment(&config.text("import_environment").map_err(bad)?, &self.directory);
-        let disable = config.text("master_service_disable").map_err(bad)?;
+        let programs = PathBuf::from(config.text("daemon_directory").map_err(bad)?);
         let settings = Settings::read(config, self.owner)?;
         let file = self.directory.join("master.cf");
-        let contents = std::fs::read_to_string(&file).map_err(|error| format!("open {}: {}", file.display(), text(&error)))?;
-        let (entries, overridden) = entry::parse(&contents, &file, &Defaults::read(config).map_err(bad)?)?;
+        let master_cf = MasterFile::load(&self.directory).map_err(bad)?;
+        let mut warnings = master_cf.warnings.clone();
+        let entries = master_cf.entries(config, &mut warnings).map_err(bad)?;
 
         // First everything that can fail.
         let mut planned = Vec::new();
-        for entry in entries.into_iter().filter(|entry| !entry::disabled(entry, &disable)) {
+        for entry in entries {
             let endpoints = listen::endpoints(&entry, &settings, &file)?;
             let mut fresh = Vec::new();
             for endpoint in &endpoints {
@@ -141,35 +142,32 @@ impl Master {
         }
 
         // From here on nothing fails.
-        for entry in &overridden {
-            let port = planned.iter().find(|(other, ..)| other.name == entry.name && other.kind == entry.kind).and_then(|(_, endpoints, _)| {
-                match endpoints.first() {
-                    Some(Endpoint::Inet(address)) => Some(address.port()),
-                    _ => None,
-                }
-            });
-            warn!(self.log, "duplicate master.cf entry for service \"{}\" ({}) -- using the last entry", entry.name, entry.place(port));
+        for warning in warnings {
+            warn!(self.log, "{warning}");
         }
         let mut old = std::mem::take(&mut self.services);
         for service in &mut old {
             self.unwatch(service);
         }
         for (entry, endpoints, fresh) in planned {
-            let same = |service: &Service| service.entry.name == entry.name && service.entry.kind == entry.kind;
-            let before = old.iter_mut().find(|service| same(service)).and_then(|service| service.running.take());
-            if let Some(running) = before {
+            let before = old.iter_mut().find(|service| service.entry.service == entry.service && service.entry.kind == entry.kind);
+            if let Some(service) = before
+                && let Some(running) = service.running.take()
+            {
                 // Closing our end of the status pair makes it drain.
-                self.leaving.insert(running.pid, entry.path.clone());
+                self.leaving.insert(running.pid, service.path.clone());
             }
             let mut listeners: Vec<Listener> = fresh.into_iter().map(|(endpoint, socket)| self.listener(endpoint, socket)).collect();
             for service in &mut old {
-                let (keep, rest) = std::mem::take(&mut service.listeners).into_iter().partition(|listener| endpoints.contains(&listener.endpoint));
+                let (keep, rest) =
+                    std::mem::take(&mut service.listeners).into_iter().partition(|listener| endpoints.contains(&listener.endpoint));
                 service.listeners = rest;
                 listeners.extend::<Vec<_>>(keep);
             }
             listeners.sort_by_key(|listener| endpoints.iter().position(|endpoint| *endpoint == listener.endpoint));
-            let wake_at = (!entry.wakeup.is_zero()).then(Instant::now);
-            self.services.push(Service { entry, listeners, running: None, held_until: None, wake_at, watched: false });
+            let wake_at = entry.wakeup.map(|_| Instant::now());
+            let path = programs.join(&entry.command);
+            self.services.push(Service { entry, path, listeners, running: None, held_until: None, wake_at, watched: false });
         }
         // What is left of the old services is in master.cf no more.
         for service in old {
@@ -178,7 +176,7 @@ impl Master {
             }
             if let Some(running) = service.running {
                 let _ = process::kill(running.pid, SIGTERM);
-                self.leaving.insert(running.pid, service.entry.path);
+                self.leaving.insert(running.pid, service.path);
             }
         }
         self.version = version;
@@ -239,18 +237,16 @@ impl Master {
                 self.watch(at);
             }
             let service = &mut self.services[at];
-            if service.wake_at.is_some_and(|due| due <= now) {
-                service.wake_at = Some(now + service.entry.wakeup);
-                let wanted = service.held_until.is_none() && (service.running.is_some() || !service.entry.wakeup_if_used);
-                if wanted && let Some(listener) = service.listeners.first() {
-                    match listen::wake(&listener.endpoint) {
-                        Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                            let place = service.entry.place(service.port());
-                            warn!(self.log, "wakeup of service {}({place}): {}", service.entry.name, text(&error));
-                        }
-                        _ => {}
-                    }
-                }
+            let Some(wakeup) = service.entry.wakeup.filter(|_| service.wake_at.is_some_and(|due| due <= now)) else { continue };
+            service.wake_at = Some(now + wakeup.every);
+            let wanted = service.held_until.is_none() && (service.running.is_some() || !wakeup.only_if_used);
+            if wanted
+                && let Some(listener) = service.listeners.first()
+                && let Err(error) = listen::wake(&listener.endpoint)
+                && error.kind() != io::ErrorKind::WouldBlock
+            {
+                let name = &service.entry.service;
+                warn!(self.log, "wakeup of service {name}({}): {}", service.entry.socket().as_ref().unwrap_or(name), text(&error));
             }
         }
     }
@@ -320,7 +316,7 @@ impl Master {
         match started {
             Ok(running) => service.running = Some(running),
             Err(error) => {
-                let path = service.entry.path.display();
+                let path = service.path.display();
                 warn!(self.log, "cannot start {path}: {}", text(&error));
                 warn!(self.log, "{path}: bad command startup -- throttling");
                 service.held_until = Some(Instant::now() + self.throttle);
@@ -338,16 +334,16 @@ impl Master {
         let mut sockets = vec![theirs.as_fd()];
         sockets.extend(service.listeners.iter().map(|listener| listener.socket.as_fd()));
 
-        let mut command = Command::new(&entry.path);
+        let mut command = Command::new(&service.path);
         command.arg0(&entry.command).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(["-n", &entry.name, "-t", entry.kind.as_str()]);
+        command.args(["-n", &entry.service, "-t", entry.kind.name()]);
         if entry.unprivileged {
             command.arg("-u");
         }
         if entry.chroot {
             command.arg("-c");
         }
-        command.arg("-p").arg(entry.limit.to_string());
+        command.arg("-p").arg(entry.maxproc.unwrap_or(0).to_string());
         let numbers: Vec<_> = sockets.iter().map(|socket| socket.as_raw_fd().to_string()).collect();
         command.arg("-f").arg(numbers.join(","));
         command.args((0..self.options.verbose).map(|_| "-v"));
@@ -357,7 +353,7 @@ impl Master {
         command.args(&entry.arguments);
         command.stdin(Stdio::null());
 
-        verbose!(self.log, "starting {} for service {}", entry.path.display(), entry.name);
+        verbose!(self.log, "starting {} for service {}", service.path.display(), entry.service);
         // Only this child may inherit them; master has one thread, so nothing else is started in between.
         inherit(&sockets, true)?;
         let child = command.spawn();
@@ -372,10 +368,11 @@ impl Master {
                 self.report(&path, pid, status);
                 continue;
             }
-            let Some(at) = self.services.iter().position(|service| service.running.as_ref().is_some_and(|running| running.pid == pid)) else {
+            let Some(at) = self.services.iter().position(|service| service.running.as_ref().is_some_and(|running| running.pid == pid))
+            else {
                 continue;
             };
-            let path = self.services[at].entry.path.clone();
+            let path = self.services[at].path.clone();
             let bad = self.report(&path, pid, status);
             let Some(mut running) = self.services[at].running.take() else { continue };
             let mut byte = [0];
@@ -407,7 +404,8 @@ impl Master {
     /// Ends all services, and waits for them a little so that who restarts the mail system finds nobody in the way.
     fn terminate(&mut self, signal: i32) {
         info!(self.log, "terminating on signal {signal}");
-        let mut children: Vec<i32> = self.services.iter().filter_map(|service| service.running.as_ref()).map(|running| running.pid).collect();
+        let mut children: Vec<i32> =
+            self.services.iter().filter_map(|service| service.running.as_ref()).map(|running| running.pid).collect();
         children.extend(self.leaving.keys());
         let leads_group = rustix::process::getpgrp() == rustix::process::getpid();
         if leads_group {
@@ -459,7 +457,7 @@ fn inherit(sockets: &[BorrowedFd<'_>], yes: bool) -> io::Result<()> {
 /// What services get of our environment: `import_environment`, and where the configuration is.
 fn environment(import: &str, directory: &Path) -> Vec<(String, String)> {
     let mut environment = vec![("PATH".to_owned(), "/usr/bin:/bin:/usr/sbin:/sbin".to_owned())];
-    for item in import.split([',', ' ', '\t', '\n', '\r']).filter(|item| !item.is_empty()) {
+    for item in split_list(import) {
         match item.split_once('=') {
             Some((name, value)) => environment.push((name.to_owned(), value.to_owned())),
             None => environment.extend(std::env::var(item).ok().map(|value| (item.to_owned(), value))),

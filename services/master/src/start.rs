@@ -1,10 +1,9 @@
 //! From the command line to a running master.
 
-use crate::listen::text;
 use crate::{MANUAL, lock, server};
 use lexopt::prelude::*;
 use posthaste_cli::program_name;
-use posthaste_config::Config;
+use posthaste_config::{Config, directory::config_directory, system_reason as text};
 use posthaste_log::{Kind, Logger, fatal, warn};
 use posthaste_system::process::{self, Fork};
 use posthaste_system::{credentials::Identity, users};
@@ -30,7 +29,8 @@ pub(crate) struct Options {
     wait: bool,
 }
 
-const USAGE: &str = "[-c config_dir] [-D (debug)] [-d (don't detach from terminal)] [-e exit_time] [-t (test)] [-v] [-w (wait for initialization)]";
+const USAGE: &str =
+    "[-c config_dir] [-D (debug)] [-d (don't detach from terminal)] [-e exit_time] [-t (test)] [-v] [-w (wait for initialization)]";
 
 /// The body of [`crate::main`].
 pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -90,8 +90,7 @@ fn start(options: Options) -> Result<ExitCode, String> {
     if options.wait && (options.init || options.keep_terminal) {
         return Err("the -w option cannot be used with -d or -i".into());
     }
-    let directory = options.config_directory.clone().or_else(|| std::env::var_os("MAIL_CONFIG").map(PathBuf::from));
-    let directory = directory.unwrap_or_else(|| "/etc/postfix".into());
+    let directory = config_directory(options.config_directory.as_deref());
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     let config = Config::load(&directory).map_err(|error| error.to_string())?;
     let owner = owner(&config)?;
@@ -130,7 +129,14 @@ fn start(options: Options) -> Result<ExitCode, String> {
     }
 }
 
-fn serve(options: Options, config: Config, directory: PathBuf, owner: Owner, log: &Logger, ready: Option<UnixStream>) -> Result<(), String> {
+fn serve(
+    options: Options,
+    config: Config,
+    directory: PathBuf,
+    owner: Owner,
+    log: &Logger,
+    ready: Option<UnixStream>,
+) -> Result<(), String> {
     let mut locks = vec![lock::hold(Path::new("pid/master.pid"))?];
     let data = Path::new(&config.text("data_directory").map_err(|error| error.to_string())?).join("master.lock");
     locks.push(owner.run(|| lock::hold(&data))?);
@@ -207,7 +213,8 @@ impl Owner {
 fn owner(config: &Config) -> Result<Owner, String> {
     let name = config.text("mail_owner").map_err(|error| error.to_string())?;
     let user = users::by_name(&name).map_err(|error| format!("mail_owner: {name}: {}", text(&error)))?;
-    let user = user.ok_or_else(|| format!("file {}/main.cf: parameter mail_owner: unknown user name value: {name}", config.directory().display()))?;
+    let user = user
+        .ok_or_else(|| format!("file {}/main.cf: parameter mail_owner: unknown user name value: {name}", config.directory().display()))?;
     let me = rustix::process::geteuid();
     if me.as_raw() == user.uid {
         return Ok(Owner::Rootless(name));
