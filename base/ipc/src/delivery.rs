@@ -116,6 +116,11 @@ pub struct Done {
     pub destination_failed: Option<Dsn>,
 }
 
+/// Frame kind, from agent to queue manager, request number 0, one byte without meaning: the agent's process is about to go (reload, or long
+/// idle). The queue manager sends no more requests on this connection, opens another for the next one, and closes this one when all
+/// that it asked for on it is done. What is on its way when this is sent is still served.
+pub const DRAINING: u8 = 4;
+
 impl Report {
     /// The frame kind of a report.
     pub const FRAME: u8 = 2;

@@ -146,7 +146,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Waits for the next frame; `None` when the peer closed the connection between two frames.
-    pub fn next(&mut self) -> io::Result<Option<(u8, u32, Vec<u8>)>> {
+    pub fn receive(&mut self) -> io::Result<Option<(u8, u32, Vec<u8>)>> {
         loop {
             if let Some(frame) = self.decoder.frame().map_err(bad)? {
                 return Ok(Some((frame.kind, frame.request, frame.payload.to_vec())));
@@ -269,10 +269,10 @@ mod tests {
         let mut wire = Vec::new();
         put(&mut wire, 1, 1, &7u64).expect("small");
         let mut reader = Reader::new(&wire[..wire.len() - 1]);
-        assert_eq!(reader.next().expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(reader.receive().expect_err("cut").kind(), io::ErrorKind::UnexpectedEof);
         let mut reader = Reader::new(&wire[..]);
-        assert!(reader.next().expect("whole").is_some());
-        assert!(reader.next().expect("end").is_none());
+        assert!(reader.receive().expect("whole").is_some());
+        assert!(reader.receive().expect("end").is_none());
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             let mut next = [0u32; 8];
             let mut reader = Reader::new(&far);
             for _ in 0..1600 {
-                let (_, thread, payload) = reader.next().expect("read").expect("frame");
+                let (_, thread, payload) = reader.receive().expect("read").expect("frame");
                 assert_eq!(payload, next[thread as usize].to_be_bytes(), "order within a thread is kept");
                 next[thread as usize] += 1;
             }

@@ -3,13 +3,49 @@
 //! Order at start, and why: arguments and `-o`; main.cf; log; the service opens its tables and files ([`Service::open`]) while it still has
 //! the rights to; chroot and user; `no_new_privs`, Landlock, seccomp (they bind threads, so before any is started); then the runtime, and clients
 //! ([`Service::serve`]). After `max_idle` without work the process ends; on a reload or when master dies it drains: no new work, what runs is finished.
+//!
+//! ```no_run
+//! use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
+//! use std::rc::Rc;
+//! use tokio::io::AsyncWriteExt as _;
+//!
+//! struct Hello;
+//! impl Service for Hello {
+//!     fn open(_: &Setup) -> Result<Self, Fatal> {
+//!         Ok(Hello)
+//!     }
+//!     async fn serve(self: Rc<Self>, client: Connection) {
+//!         if let Connection::Tcp(mut client) = client {
+//!             let _ = client.write_all(b"hello\r\n").await;
+//!         }
+//!     }
+//! }
+//! fn main() -> std::process::ExitCode {
+//!     let spec = Spec { program: "hello", privileged: false, connects: false, executes: false };
+//!     posthaste_service::run::<Hello>(spec, std::env::args_os().collect())
+//! }
+//! ```
+
+mod agent;
+mod arguments;
+mod deliveries;
+mod event;
+mod plain;
+mod sandbox;
+mod start;
+mod watch;
+
+pub use agent::run_agent;
+pub use deliveries::{Deliveries, Reports};
+pub use event::run;
+pub use plain::{Event, Plain, run_plain};
 
 use posthaste_config::Config;
 use posthaste_log::Logger;
 use std::future::Future;
-use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a service may do; the harness makes the sandbox from it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +78,20 @@ pub struct Setup {
     pub limit: Option<usize>,
     /// `-v` count.
     pub verbose: u32,
+    stress: Arc<AtomicBool>,
+}
+
+impl Setup {
+    /// Whether the service has as many clients as it may have. Postfix sets the parameter `stress` to `yes` then (STRESS_README): a service
+    /// reads its parameters twice at start, the second time from [`Setup::stressed_config`], and picks one set for each new client.
+    pub fn stressed(&self) -> bool {
+        self.stress.load(Ordering::Relaxed)
+    }
+
+    /// The configuration with `stress = yes`.
+    pub fn stressed_config(&self) -> Result<Config, posthaste_config::ConfigError> {
+        self.config.with_overrides([("stress", "yes")])
+    }
 }
 
 /// The environment is wrong; the process logs `fatal: …` and ends with status 1.
@@ -56,16 +106,25 @@ impl From<posthaste_config::ConfigError> for Fatal {
 
 /// A client connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Connection {
-    /// A client of an `inet` service.
+    /// A client of an `inet` service. TCP_NODELAY and SO_KEEPALIVE are on.
     Tcp(tokio::net::TcpStream),
-    /// A client of a `unix` service.
+    /// A client of a `unix` service, or of any service run with `-S` on standard input and output. What is written to a `fifo` comes as such
+    /// a client too.
     Unix(tokio::net::UnixStream),
 }
 
 /// An event-driven service (Tokio, one thread per runtime, so its futures need not be `Send`).
 pub trait Service: Sized + 'static {
-    /// Opens tables and files, with the rights the process was started with.
+    /// Whether `maxproc` bounds the number of clients. Not for delivery agents, where it bounds deliveries (see [`Deliveries`]) while their
+    /// clients are queue managers.
+    const LIMIT_CLIENTS: bool = true;
+
+    /// Whether there may be only one process, so that `maxproc` must be 1 (qmgr, pickup). One process has any number of clients then.
+    const SINGLE: bool = false;
+
+    /// Opens tables and files, with the rights the process was started with. May not start threads: they would be outside of the sandbox.
     fn open(setup: &Setup) -> Result<Self, Fatal>;
 
     /// Called once on the running runtime, before the first client.
@@ -73,12 +132,20 @@ pub trait Service: Sized + 'static {
 
     /// Serves one client to its end. A panic ends this client only.
     fn serve(self: Rc<Self>, client: Connection) -> impl Future<Output = ()>;
-}
 
-/// Runs an event-driven service until it has nothing more to do; the body of a daemon's `main`.
-#[allow(clippy::todo, unused_variables, reason = "interface first; the body follows")]
-pub fn run<S: Service>(spec: Spec, arguments: Vec<std::ffi::OsString>) -> ExitCode {
-    todo!()
+    /// Whether the process may end for want of clients: nothing is going on besides them. Asked when `max_idle` is over.
+    fn idle(&self) -> bool {
+        true
+    }
+
+    /// Master wants this process to go (reload), or is dead: no new client will come. What runs should be finished; connections on which the
+    /// next request may come at any time should be closed when it is safe.
+    fn drain(self: &Rc<Self>) {}
+
+    /// Ends when nothing is left to do after [`Service::drain`]; clients are waited for in any case.
+    fn drained(self: Rc<Self>) -> impl Future<Output = ()> {
+        async {}
+    }
 }
 
 /// A delivery agent on threads, without a runtime: local, virtual, pipe.
@@ -92,10 +159,4 @@ pub trait Agent: Send + Sync + Sized + 'static {
         request: &posthaste_ipc::delivery::Request,
         report: &mut dyn FnMut(posthaste_ipc::delivery::Report),
     ) -> posthaste_ipc::delivery::Done;
-}
-
-/// Runs a thread-based delivery agent.
-#[allow(clippy::todo, unused_variables, reason = "interface first; the body follows")]
-pub fn run_agent<A: Agent>(spec: Spec, arguments: Vec<std::ffi::OsString>) -> ExitCode {
-    todo!()
 }
