@@ -45,7 +45,7 @@ impl Delivery<'_> {
         stream.write_all(&bytes)?;
         let mut reader = Reader::new(stream);
         let mut result = None;
-        while let Some((kind, _, payload)) = reader.next()? {
+        while let Some((kind, _, payload)) = reader.receive()? {
             let mut payload = payload.as_slice();
             if kind == Report::FRAME {
                 result = Some(Report::take(&mut payload).map_err(io::Error::other)?);
