@@ -12,6 +12,7 @@ pub mod delivered;
 pub mod filter;
 pub mod mailbox;
 pub mod maildir;
+pub mod verp;
 
 use bstr::{BStr, ByteSlice};
 use delay::Delay;

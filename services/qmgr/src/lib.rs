@@ -1,6 +1,9 @@
 //! qmgr(8).
 
+pub mod deferred;
+pub mod manager;
 pub mod sched;
+pub mod settings;
 pub mod slab;
 
 use std::ffi::OsString;

@@ -12,9 +12,14 @@ pub struct Key<T> {
 }
 
 impl<T> Key<T> {
-    /// For maps of other processes' answers: both parts in one number.
+    /// Both parts in one number, to be carried by others.
     pub fn number(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// What [`Key::number`] made a number of.
+    pub fn from_number(number: u64) -> Key<T> {
+        Key { index: number as u32, generation: (number >> 32) as u32, of: PhantomData }
     }
 }
 

@@ -128,6 +128,8 @@ pub struct Entry {
     pub destination: Key<Destination>,
     /// For whom.
     pub recipients: Vec<Recipient>,
+    /// Which of them have been reported on.
+    pub reported: Vec<bool>,
 }
 
 /// What [`Scheduler::next`] gives: send this entry now.
@@ -185,18 +187,21 @@ pub struct Scheduler {
     timers: BinaryHeap<(std::cmp::Reverse<Instant>, Timer)>,
     dead: usize,
     suspended: VecDeque<Suspended>,
-    /// `minimal_backoff_time`: how long a destination stays dead.
-    pub dead_time: Duration,
-    /// `transport_retry_time`.
-    pub transport_retry_time: Duration,
-    /// Most dead destinations to remember (`qmgr_message_recipient_limit`).
-    pub dead_limit: usize,
+    dead_time: Duration,
+    transport_retry_time: Duration,
+    dead_limit: usize,
 }
 
 /// Room between two jobs in a transport's order, so that one can be put between; halved each time in the same place.
 const GAP: u64 = 1 << 32;
 
 impl Scheduler {
+    /// `dead_time`: `minimal_backoff_time`, how long a destination stays dead; `transport_retry_time`; `dead_limit`: most dead destinations to
+    /// remember (`qmgr_message_recipient_limit`).
+    pub fn new(dead_time: Duration, transport_retry_time: Duration, dead_limit: usize) -> Scheduler {
+        Scheduler { dead_time, transport_retry_time, dead_limit, ..Scheduler::default() }
+    }
+
     /// The transport of that name; `params` is called when it is new.
     pub fn transport(&mut self, name: &str, params: impl FnOnce() -> TransportParams) -> Key<Transport> {
         if let Some(&key) = self.by_name.get(name) {
@@ -314,7 +319,7 @@ impl Scheduler {
         }
         j.waiting += 1;
         let order = j.order;
-        let entry = self.entries.insert(Entry { message, destination, recipients });
+        let entry = self.entries.insert(Entry { message, destination, reported: vec![false; recipients.len()], recipients });
         let peers = &mut self.peers;
         let peer = *j.peers.entry(destination).or_insert_with(|| peers.insert(Peer { job, destination, entries: VecDeque::new() }));
         let p = &mut self.peers[peer];
@@ -435,6 +440,11 @@ impl Scheduler {
         self.entries.get(entry)
     }
 
+    /// An entry, to take down what is reported of it.
+    pub fn entry_mut(&mut self, entry: Key<Entry>) -> Option<&mut Entry> {
+        self.entries.get_mut(entry)
+    }
+
     /// The transport and next hop of a destination.
     pub fn destination(&self, destination: Key<Destination>) -> (Key<Transport>, &BStr) {
         let d = &self.destinations[destination];
@@ -539,6 +549,37 @@ impl Scheduler {
     /// Entries that were taken out because their destination or transport is dead, oldest first.
     pub fn suspended(&mut self) -> Option<Suspended> {
         self.suspended.pop_front()
+    }
+
+    /// Whether [`Scheduler::suspended`] has something to give.
+    pub fn has_suspended(&self) -> bool {
+        !self.suspended.is_empty()
+    }
+
+    /// Takes all waiting entries of a message out; those at the agents stay until they are done.
+    pub fn withdraw(&mut self, message: u64, transports: &[Key<Transport>]) {
+        for &transport in transports {
+            let Some(&key) = self.job_of.get(&(message, transport)) else { continue };
+            let job = &mut self.jobs[key];
+            let (order, peers) = (job.order, std::mem::take(&mut job.peers));
+            if job.waiting > 0 {
+                self.transports[transport].order.remove(&order);
+            }
+            for (destination, peer) in peers {
+                let Some(peer) = self.peers.remove(peer) else { continue };
+                let d = &mut self.destinations[destination];
+                d.peers.remove(&order);
+                d.waiting -= peer.entries.len() as u32;
+                for entry in peer.entries {
+                    if let Some(entry) = self.entries.remove(entry) {
+                        self.transports[transport].recipients -= entry.recipients.len() as u32;
+                    }
+                }
+                self.refresh(destination);
+                self.forget_if_idle(destination);
+            }
+            self.forget_job(key);
+        }
     }
 
     /// When [`Scheduler::tick`] is to be called next.

@@ -31,12 +31,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let start = Instant::now();
-        let sched = Scheduler {
-            dead_time: Duration::from_secs(300),
-            transport_retry_time: Duration::from_secs(60),
-            dead_limit: 100,
-            ..Scheduler::default()
-        };
+        let sched = Scheduler::new(Duration::from_secs(300), Duration::from_secs(60), 100);
         Bench { sched, start, now: start }
     }
 

@@ -1,0 +1,320 @@
+//! From recipients to scheduler entries: redirection and filters, resolving, grouping by destination.
+
+use super::{Action, Manager, Message, Resolver};
+use crate::sched::{Dispatch, Transport};
+use crate::slab::Key;
+use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
+use posthaste_delivery::verp;
+use posthaste_ipc::delivery::{Dsn, Outcome, Request, TRACE_VERIFY};
+use posthaste_log::warn;
+use posthaste_queue::{Notify, QueueName, Recipient};
+use posthaste_route::{Class, Route, RouteError};
+use std::io::ErrorKind;
+use std::time::Instant;
+
+/// One recipient with its destination.
+struct Target {
+    transport: Key<Transport>,
+    /// Tells destinations of the transport apart.
+    name: BString,
+    nexthop: BString,
+    recipient: Recipient,
+}
+
+/// The result of resolving one recipient.
+pub type Resolved = (Recipient, Result<Route, RouteError>);
+
+pub(super) fn simple(status: &str, reason: &str) -> Dsn {
+    Dsn { status: status.into(), reason: reason.into(), ..Dsn::default() }
+}
+
+impl<R: Resolver> Manager<R> {
+    /// Begins (or goes on with) the delivery of the recipients in the message's envelope.
+    pub(super) fn open(&mut self, now: Instant, key: Key<Message>) {
+        let Some(message) = self.messages.get_mut(key) else { return };
+        let mut recipients = std::mem::take(&mut message.envelope.recipients);
+        if let Some(redirect) = &message.envelope.redirect {
+            // One copy goes to the one address; the others are done when it is.
+            recipients.truncate(1);
+            message.envelope.more_at = None;
+            for recipient in &mut recipients {
+                if message.read == 0 {
+                    recipient.address = redirect.clone();
+                    recipient.original = redirect.clone();
+                    recipient.dsn_orcpt = BString::default();
+                }
+            }
+        }
+        if message.envelope.warned && self.settings.confirm_delay_cleared {
+            for recipient in &mut recipients {
+                if recipient.notify.0 == 0 || recipient.notify.0 & Notify::DELAY != 0 {
+                    recipient.notify.0 |= Notify::SUCCESS | Notify::FAILURE | Notify::DELAY;
+                }
+            }
+        }
+        message.read += recipients.len() as u32;
+        message.open += recipients.len() as u32;
+        message.last_read = now;
+        self.recipients += recipients.len();
+        if message.envelope.trace_flags & TRACE_VERIFY != 0 && self.probes > self.settings.address_verify_pending_request_limit {
+            let dsn = simple("4.3.3", "too many address verification requests are pending");
+            recipients.into_iter().for_each(|recipient| self.refuse(key, recipient, Outcome::Deferred, dsn.clone()));
+            return self.advance(now, key);
+        }
+        if recipients.is_empty() {
+            return self.advance(now, key);
+        }
+        if !message.envelope.content_filter.is_empty() {
+            let filter = std::mem::take(&mut message.envelope.content_filter);
+            let resolved = recipients.into_iter().map(|recipient| self.to_filter(&filter, recipient)).collect();
+            if let Some(message) = self.messages.get_mut(key) {
+                message.envelope.content_filter = filter;
+            }
+            return self.assign(now, key, resolved);
+        }
+        let verify = message.envelope.trace_flags & TRACE_VERIFY != 0;
+        if self.resolver.may_block() {
+            message.resolving = true;
+            let sender = message.envelope.sender.clone();
+            self.actions.push_back(Action::Resolve { message: key, sender, verify, recipients });
+            return;
+        }
+        let sender = &message.envelope.sender;
+        let resolved = recipients
+            .into_iter()
+            .map(|recipient| {
+                let route = self.resolver.resolve(verify, sender, &recipient.address);
+                (recipient, route)
+            })
+            .collect();
+        self.assign(now, key, resolved);
+    }
+
+    /// `transport:nexthop` takes all recipients as they are. Without a next hop: `default_filter_nexthop`, or the recipient's domain.
+    fn to_filter(&self, filter: &BString, recipient: Recipient) -> Resolved {
+        let (transport, nexthop) = filter.split_once_str(":").unwrap_or((filter, b""));
+        let nexthop = if !nexthop.is_empty() {
+            nexthop.into()
+        } else if !self.settings.default_filter_nexthop.is_empty() {
+            self.settings.default_filter_nexthop.as_str().into()
+        } else {
+            recipient.address.domain().unwrap_or_default().into()
+        };
+        let transport = transport.to_str_lossy().into_owned();
+        let address = recipient.address.clone();
+        (recipient, Ok(Route { transport, nexthop, recipient: address, class: Class::Default, routed: false, error: false }))
+    }
+
+    /// The answer to [`Action::Resolve`].
+    pub fn resolved(&mut self, now: Instant, key: Key<Message>, resolved: Vec<Resolved>) {
+        if let Some(message) = self.messages.get_mut(key) {
+            message.resolving = false;
+            self.fresh.push(key);
+            self.assign(now, key, resolved);
+        }
+    }
+
+    /// Gives resolved recipients to the scheduler, or refuses them.
+    fn assign(&mut self, now: Instant, key: Key<Message>, resolved: Vec<Resolved>) {
+        let mut targets = Vec::with_capacity(resolved.len());
+        for (recipient, route) in resolved {
+            if let Some(target) = self.target(key, recipient, route) {
+                targets.push(target);
+            }
+        }
+        // The order in which Postfix sends them, which other systems and logs see.
+        targets.sort_by(|a, b| {
+            let destination = a.transport.cmp(&b.transport).then_with(|| a.nexthop.cmp(&b.nexthop));
+            destination.then_with(|| a.recipient.address.cmp(&b.recipient.address))
+        });
+        let mut batch: Vec<Recipient> = Vec::new();
+        let mut targets = targets.into_iter().peekable();
+        while let Some(target) = targets.next() {
+            batch.push(target.recipient);
+            let Some(message) = self.messages.get_mut(key) else { return };
+            let limit = if message.envelope.verp.is_empty() { self.sched.params(target.transport).recipients as usize } else { 1 };
+            let goes_on = targets.peek().is_some_and(|next| next.transport == target.transport && next.name == target.name);
+            if goes_on && (limit == 0 || batch.len() < limit) {
+                continue;
+            }
+            if !message.transports.contains(&target.transport) {
+                message.transports.push(target.transport);
+            }
+            let unread = if message.envelope.more_at.is_some() { message.envelope.recipient_count.saturating_sub(message.read) } else { 0 };
+            let batch = std::mem::take(&mut batch);
+            self.sched.add(now, key.number(), target.transport, target.name.as_bstr(), target.nexthop.as_bstr(), batch, unread);
+        }
+        if let Some(message) = self.messages.get(key)
+            && message.envelope.more_at.is_none()
+        {
+            self.sched.set_unread(key.number(), &message.transports, 0);
+        }
+        self.advance(now, key);
+    }
+
+    /// The destination of one recipient; `None` when it has been refused or put off.
+    fn target(&mut self, key: Key<Message>, mut recipient: Recipient, route: Result<Route, RouteError>) -> Option<Target> {
+        let route = match route {
+            Ok(route) => route,
+            Err(error) => {
+                warn!(self.log, "{}: cannot resolve <{}>: {error}", self.messages.get(key)?.id, recipient.address);
+                self.refuse(key, recipient, Outcome::Deferred, simple("4.3.0", "address resolver failure"));
+                return None;
+            }
+        };
+        recipient.address = route.recipient;
+        if route.error {
+            self.refuse(key, recipient, Outcome::Bounced, simple("5.1.3", "bad address syntax"));
+            return None;
+        }
+        let local = recipient.address.local();
+        if route.class == Class::Local && local.eq_ignore_ascii_case(self.settings.double_bounce_sender.as_bytes()) {
+            self.discard(key, recipient);
+            return None;
+        }
+        let message = self.messages.get(key)?;
+        let (flush, revive) = (message.flush, message.revive);
+        if !flush && self.settings.defer_transports.contains(&route.transport) {
+            self.refuse(key, recipient, Outcome::Deferred, simple("4.3.2", "deferred transport"));
+            return None;
+        }
+        let params = &self.params;
+        let transport = self.sched.transport(&route.transport, || params(&route.transport));
+        let single = self.sched.params(transport).recipients == 1;
+        let name = if single { self.recipient_name(&recipient.address) } else { route.nexthop.clone() };
+        if revive {
+            self.sched.flush_one(transport, name.as_bstr());
+        }
+        let dead = self.sched.dead_transport(transport).or_else(|| self.sched.dead_destination(transport, name.as_bstr()));
+        if let Some(dsn) = dead {
+            self.refuse(key, recipient, Outcome::Deferred, (*dsn).clone());
+            return None;
+        }
+        Some(Target { transport, name, nexthop: route.nexthop, recipient })
+    }
+
+    /// What tells destinations apart when each recipient is one: the address without extension, case ignored.
+    fn recipient_name(&self, address: &Address) -> BString {
+        let split = address.split_extension(&self.settings.recipient_delimiter, self.settings.owner_request_special);
+        split.as_ref().map_or(address, |(address, _)| address).as_bytes().to_ascii_lowercase().into()
+    }
+
+    /// Sends one entry, if one may be sent.
+    pub(super) fn dispatch(&mut self, now: Instant) -> bool {
+        let Some(Dispatch { entry, message: number, cache_store, cache_load }) = self.sched.next(now) else { return false };
+        let Some((transport, request)) = self.request(entry, number, cache_load, cache_store) else { return true };
+        self.sent.insert(entry.number(), entry);
+        self.actions.push_back(Action::Deliver { transport, number: entry.number(), request: Box::new(request) });
+        true
+    }
+
+    fn request(
+        &mut self,
+        entry: Key<crate::sched::Entry>,
+        number: u64,
+        cache_load: bool,
+        cache_store: bool,
+    ) -> Option<(Key<Transport>, Request)> {
+        let e = self.sched.entry(entry)?;
+        let (transport, nexthop) = self.sched.destination(e.destination);
+        let message = self.messages.get_mut(Key::from_number(number))?;
+        message.busy += 1;
+        let envelope = &message.envelope;
+        let sender = match &e.recipients[..] {
+            [one] if !envelope.verp.is_empty() => {
+                let to = if one.original.is_empty() { &one.address } else { &one.original };
+                verp::expand(&envelope.sender, to, &envelope.verp)
+            }
+            _ => envelope.sender.clone(),
+        };
+        let request = Request {
+            queue: message.queue,
+            id: message.id.clone(),
+            nexthop: nexthop.into(),
+            content_offset: envelope.content_offset,
+            content_length: envelope.content_length,
+            message_size: envelope.message_size,
+            encoding: envelope.encoding.clone(),
+            sender,
+            sender_options: envelope.sender_options,
+            envelope_id: envelope.envelope_id.clone(),
+            ret: envelope.ret,
+            probe: message.probe(),
+            trace_flags: envelope.trace_flags,
+            origin: envelope.origin.clone(),
+            arrival: envelope.arrival,
+            created: envelope.created,
+            active: message.began,
+            cache_load,
+            cache_store,
+            recipients: e.recipients.clone(),
+        };
+        Some((transport, request))
+    }
+
+    /// Messages that came while they could be sent at once stay in `incoming`; the others move to `active`, where the tools show them.
+    pub(super) fn settle_fresh(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.fresh) {
+            self.settle_in_active(now, key);
+        }
+    }
+
+    /// Moves a message that has to wait from `incoming` to `active`; not while an agent has it under its old name.
+    pub(super) fn settle_in_active(&mut self, now: Instant, key: Key<Message>) {
+        let Some(message) = self.messages.get_mut(key) else { return };
+        if message.queue != QueueName::Incoming || message.busy > 0 || message.open == 0 || message.resolving || message.writing {
+            return;
+        }
+        match self.queue.rename(&message.id, QueueName::Incoming, QueueName::Active) {
+            Ok(()) => message.queue = QueueName::Active,
+            Err(error) if error.kind() == ErrorKind::NotFound => self.forget(now, key),
+            Err(error) => warn!(self.log, "cannot move {} from incoming to active: {error}", message.id),
+        }
+    }
+
+    /// Reads the next recipients of messages that have unread ones and room for them. Returns whether some message wants more.
+    pub(super) fn feed(&mut self, now: Instant) -> bool {
+        let Some(key) = self.hungry.pop_front() else { return false };
+        self.read_more(now, key);
+        !self.hungry.is_empty()
+    }
+
+    /// Whether the next portion may be read: all of the last are done, or the transports have room for a portion worth reading.
+    pub(super) fn wants_more(&self, now: Instant, key: Key<Message>) -> bool {
+        let Some(message) = self.messages.get(key) else { return false };
+        if message.envelope.more_at.is_none() || message.resolving || message.stage != super::Stage::Delivering {
+            return false;
+        }
+        if message.open == 0 {
+            return true;
+        }
+        message.transports.iter().any(|&transport| {
+            let params = self.sched.params(transport);
+            let room = self.sched.recipient_room(transport);
+            let rested = now.saturating_duration_since(message.last_read) >= params.refill_delay;
+            // Half of what was read is gone, or the transport has been waiting for long.
+            room >= params.refill_limit && (message.open <= params.refill_limit || rested)
+        })
+    }
+
+    pub(super) fn read_more(&mut self, now: Instant, key: Key<Message>) {
+        let Some(message) = self.messages.get_mut(key) else { return };
+        let room = message
+            .transports
+            .iter()
+            .map(|&transport| self.sched.recipient_room(transport).max(self.sched.params(transport).refill_limit) as usize)
+            .max();
+        let limit = room.unwrap_or(0).min(self.settings.qmgr_message_recipient_limit).max(self.settings.qmgr_message_recipient_minimum);
+        match self.queue.read_more_recipients(message.queue, &message.id, &mut message.envelope, limit) {
+            Ok(()) => self.open(now, key),
+            Err(error) => {
+                // Try again with the next attempt; nothing that was not read is done.
+                warn!(self.log, "{}: cannot read more recipients: {error}", message.id);
+                message.envelope.more_at = None;
+                message.deferred = true;
+                self.advance(now, key);
+            }
+        }
+    }
+}
