@@ -16,7 +16,7 @@
 mod format;
 mod sink;
 
-pub use sink::{Kind, early, forked, leave_file, on_terminal, open};
+pub use sink::{Kind, early, forked, leave_file, on_terminal, open, relay};
 
 use posthaste_config::{Config, ConfigError};
 use std::fmt;

@@ -31,6 +31,7 @@ mod arguments;
 mod deliveries;
 mod event;
 mod plain;
+mod profile;
 mod sandbox;
 mod start;
 mod watch;
@@ -39,6 +40,7 @@ pub use agent::run_agent;
 pub use deliveries::{Deliveries, Reports};
 pub use event::run;
 pub use plain::{Event, Plain, run_plain};
+pub use profile::run_profile;
 
 use posthaste_config::Config;
 use posthaste_log::Logger;

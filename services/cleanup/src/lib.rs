@@ -1,11 +1,14 @@
-//! cleanup(8).
+//! cleanup(8): the way of a message into the queue.
+//!
+//! Done as a library by the services that receive mail. An entry in master.cf is the profile that `cleanup_service_name` selects; its process
+//! answers nobody.
+
+#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("cleanup: fatal: this program is not finished");
-    ExitCode::FAILURE
+    posthaste_service::run_profile("cleanup", arguments)
 }

@@ -1,11 +1,13 @@
-//! scache(8).
+//! scache(8): the connection cache.
+//!
+//! Each `smtp` process keeps its own idle connections. An entry in master.cf may stay; it answers nobody.
+
+#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("scache: fatal: this program is not finished");
-    ExitCode::FAILURE
+    posthaste_service::run_profile("scache", arguments)
 }
