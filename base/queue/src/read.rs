@@ -95,7 +95,7 @@ impl<S: ReadAt> RecordReader<S> {
     pub(crate) fn follow(&mut self, head: Head) -> Result<(), ReadError> {
         let payload = self.payload(head)?.payload;
         let Some(target) = number::<u64>(payload) else {
-            return Err(ReadError::Corrupt(format!("invalid pointer record \"{}\" at offset {}", payload.as_bstr(), head.offset)));
+            return Err(ReadError::Corrupt(format!("malformed pointer record value: {}", payload.as_bstr())));
         };
         self.jump(head.offset, target)
     }
@@ -108,28 +108,33 @@ impl<S: ReadAt> RecordReader<S> {
         if target <= from {
             self.jumps += 1;
             if self.jumps > MAX_BACKWARD_JUMPS {
-                return Err(ReadError::Corrupt(format!("too many backward jumps, the last at offset {from}")));
+                return Err(ReadError::Corrupt(format!("too many reverse jump records, the last at offset {from}")));
             }
         }
         self.seek(target);
         Ok(())
     }
 
+    /// Whether the file ends here, before another record.
+    pub fn at_end(&mut self) -> Result<bool, ReadError> {
+        Ok(!self.fill(1)?)
+    }
+
     /// The header of the next record.
     pub(crate) fn head(&mut self) -> Result<Head, ReadError> {
         let offset = self.offset();
-        if !self.fill(2)? {
-            return Err(truncated(offset));
+        if !self.fill(1)? {
+            return Err(ReadError::Corrupt(format!("unexpected EOF at offset {offset}, no end record")));
         }
         let kind = RecordType(self.buffer[self.at]);
         self.at += 1;
         let (mut length, mut shift) = (0usize, 0);
         loop {
             if shift >= 28 {
-                return Err(ReadError::Corrupt(format!("record length too long at offset {offset}")));
+                return Err(ReadError::Corrupt(format!("illegal length, record type {} at offset {offset}", kind.0)));
             }
             if !self.fill(1)? {
-                return Err(truncated(offset));
+                return Err(ReadError::Corrupt(format!("unexpected EOF in length, record type {}", kind.0)));
             }
             let byte = self.buffer[self.at];
             self.at += 1;
@@ -145,20 +150,20 @@ impl<S: ReadAt> RecordReader<S> {
     pub(crate) fn payload(&mut self, head: Head) -> Result<Record<'_>, ReadError> {
         let Head { kind, length, offset } = head;
         if length > MAX_WHOLE {
-            return Err(ReadError::Corrupt(format!("record of {length} bytes at offset {offset}")));
+            return Err(ReadError::Corrupt(format!("unreasonable length {length}, record type {} at offset {offset}", kind.0)));
         }
         if !self.fill(length)? {
-            return Err(truncated(offset));
+            return Err(truncated(kind, length));
         }
         let start = self.at;
         self.at += length;
         Ok(Record { kind, payload: &self.buffer[start..self.at], offset })
     }
 
-    /// Up to `want` bytes of a payload; at least one.
+    /// Up to `want` bytes of the payload of a text record; at least one.
     pub(crate) fn chunk(&mut self, want: usize) -> Result<&[u8], ReadError> {
         if !self.fill(1)? {
-            return Err(truncated(self.offset()));
+            return Err(truncated(RecordType::NORMAL, want));
         }
         let start = self.at;
         self.at = self.buffer.len().min(start + want);
@@ -185,8 +190,8 @@ impl<S: ReadAt> RecordReader<S> {
     }
 }
 
-fn truncated(offset: u64) -> ReadError {
-    ReadError::Corrupt(format!("unexpected end of file in the record at offset {offset}"))
+fn truncated(kind: RecordType, length: usize) -> ReadError {
+    ReadError::Corrupt(format!("unexpected EOF in data, record type {} length {length}", kind.0))
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for &T {
@@ -234,12 +239,14 @@ mod tests {
 
     #[test]
     fn bad_input() {
-        assert_eq!(corrupt(b""), "unexpected end of file in the record at offset 0");
-        assert_eq!(corrupt(b"N"), "unexpected end of file in the record at offset 0");
-        assert_eq!(corrupt(b"N\x02abN\x05ab"), "unexpected end of file in the record at offset 4");
-        assert_eq!(corrupt(b"N\x80\x80\x80\x80\x01"), "record length too long at offset 0");
-        assert_eq!(corrupt(b"N\xff\xff\xff\x7f"), "record of 268435455 bytes at offset 0");
-        assert_eq!(corrupt(b"p\x01x"), "invalid pointer record \"x\" at offset 0");
+        assert_eq!(corrupt(b""), "unexpected EOF at offset 0, no end record");
+        assert_eq!(corrupt(b"N"), "unexpected EOF in length, record type 78");
+        // As Postfix words it for the text "garbage".
+        assert_eq!(corrupt(b"garbage"), "unexpected EOF in data, record type 103 length 97");
+        assert_eq!(corrupt(b"N\x02abN\x05ab"), "unexpected EOF in data, record type 78 length 5");
+        assert_eq!(corrupt(b"N\x80\x80\x80\x80\x01"), "illegal length, record type 78 at offset 0");
+        assert_eq!(corrupt(b"N\xff\xff\xff\x7f"), "unreasonable length 268435455, record type 78 at offset 0");
+        assert_eq!(corrupt(b"p\x01x"), "malformed pointer record value: x");
     }
 
     // A pointer to itself, and two that point at each other, end.
@@ -247,7 +254,7 @@ mod tests {
     fn loops_end() {
         let mut file = b"N\0".to_vec();
         put_record(&mut file, RecordType::POINTER, &pointer(2));
-        assert!(corrupt(&file).starts_with("too many backward jumps"));
+        assert!(corrupt(&file).starts_with("too many reverse jump records"));
     }
 
     #[test]

@@ -97,6 +97,11 @@ pub fn pointer(offset: u64) -> [u8; POINTER_WIDTH] {
     out
 }
 
+/// Where a pointer record leads (0: nowhere, go on); `None` for a malformed one.
+pub fn pointer_target(payload: &[u8]) -> Option<u64> {
+    number(payload)
+}
+
 /// The payload of a warning time record (15 columns); `None` says that the warning was sent.
 pub fn warn_time(seconds: Option<u64>) -> [u8; POINTER_WIDTH] {
     match seconds {

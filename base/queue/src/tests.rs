@@ -328,7 +328,7 @@ fn bad_files() {
         (b"R\x03a@x", "recipient before sender or arrival time at offset 97"),
         (b"S\x03a@xE\x00", "no arrival time record"),
         (b"T\x0217E\x00", "no sender record"),
-        (b"T\x0217S\x00M\x00", "unexpected end of file in the record at offset 205"),
+        (b"T\x0217S\x00M\x00", "unexpected EOF at offset 205, no end record"),
         (b"A\x0fnotify_flags=16", "invalid A record \"notify_flags=16\" at offset 97"),
     ] {
         assert_eq!(read(&[&file[..], more].concat(), 0o700).to_string(), text);

@@ -15,8 +15,10 @@
 //! ```
 
 mod getopt;
+mod start;
 
 pub use getopt::{BadOption, Getopt};
+pub use start::{early, start, start_set_gid};
 
 use std::fmt::Write as _;
 

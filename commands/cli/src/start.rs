@@ -1,0 +1,36 @@
+//! How every command begins: log, options, main.cf.
+
+use posthaste_config::{Config, ConfigError, directory};
+use posthaste_log::{Kind, Logger, warn};
+use std::path::Path;
+
+/// Where lines go until main.cf is read: to syslog and standard error, under the bare name of the program.
+pub fn early(program: &str) -> Logger {
+    posthaste_log::early(true, true);
+    Logger::new(program)
+}
+
+/// Reads main.cf (of `directory`, the argument of `-c`; else of `MAIL_CONFIG` or the default) and opens the log as it says.
+/// What main.cf has that is odd is logged as warnings. The error is what the command logs as fatal before it ends.
+pub fn start(program: &str, directory: Option<&Path>) -> Result<(Config, Logger), ConfigError> {
+    load(program, &directory::config_directory(directory))
+}
+
+/// As [`start`], for a program that has more rights than its caller: anybody but root may name only a directory that the default main.cf lists.
+pub fn start_set_gid(program: &str, directory: Option<&Path>, caller_is_root: bool) -> Result<(Config, Logger), ConfigError> {
+    let directory = directory::config_directory(directory);
+    if !caller_is_root {
+        directory::authorize(&directory)?;
+    }
+    load(program, &directory)
+}
+
+fn load(program: &str, directory: &Path) -> Result<(Config, Logger), ConfigError> {
+    let config = Config::load(directory)?.with_identity(program, "");
+    posthaste_log::open(&config, Kind::Command, true)?;
+    let log = Logger::program(&config, program)?;
+    for warning in config.warnings() {
+        warn!(log, "{warning}");
+    }
+    Ok((config, log))
+}
