@@ -108,7 +108,7 @@ impl<S: ReadAt> RecordReader<S> {
         if target <= from {
             self.jumps += 1;
             if self.jumps > MAX_BACKWARD_JUMPS {
-                return Err(ReadError::Corrupt(format!("too many reverse jump records, the last at offset {from}")));
+                return Err(ReadError::Corrupt("too many reverse jump records".into()));
             }
         }
         self.seek(target);

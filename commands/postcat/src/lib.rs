@@ -111,6 +111,10 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
         for name in files {
             let path = Path::new(&name);
             let file = File::open(path).map_err(|error| format!("open {}: {}", path.display(), system_reason(&error)))?;
+            if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                warn!(log, "close {}: Is a directory", path.display());
+                continue;
+            }
             show_one(&path.display().to_string(), &Plain(file), &options, &mut out, log)?;
         }
     }

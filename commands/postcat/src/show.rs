@@ -84,16 +84,18 @@ pub fn show(name: &str, file: &dyn ReadAt, options: &Options, out: &mut dyn Writ
         if !options.verbose && at > 0 {
             skip_padding(&mut reader)?;
         }
-        let record = if options.verbose || at == 0 { reader.next_raw()? } else { reader.next_followed()? };
-        let (kind, payload) = (record.kind, record.payload);
-        if at == 0 {
-            if !kind.in_envelope() || kind == T::POINTER {
+        let record = if options.verbose || at == 0 { reader.next_raw() } else { reader.next_followed() };
+        let record = match record {
+            Ok(record) if at > 0 || (record.kind.in_envelope() && record.kind != T::POINTER) => record,
+            Ok(_) | Err(ReadError::Corrupt(_)) if at == 0 => {
                 warn(format!("{name}: input is not a valid queue file"));
                 return Ok(());
             }
-            if options.envelope {
-                writeln!(line.out, "*** ENVELOPE RECORDS {name} ***").map_err(ShowError::Output)?;
-            }
+            other => other?,
+        };
+        let (kind, payload) = (record.kind, record.payload);
+        if at == 0 && options.envelope {
+            writeln!(line.out, "*** ENVELOPE RECORDS {name} ***").map_err(ShowError::Output)?;
         }
         let mut target = None;
         match kind {
@@ -118,7 +120,7 @@ pub fn show(name: &str, file: &dyn ReadAt, options: &Options, out: &mut dyn Writ
                 if options.envelope {
                     line.heading(at, kind, "MESSAGE FILE END", name)?;
                 }
-                if !options.raw {
+                if !(options.raw && options.verbose) {
                     break;
                 }
             }

@@ -147,7 +147,7 @@ fn first_lines_that_are_no_header() {
 #[test]
 fn damaged_files() {
     let not_a_file = vec!["/tmp/m: input is not a valid queue file".to_owned()];
-    assert_eq!(run(b"garbage\n", &all()).2, Some("record read error".into()));
+    assert_eq!(run(b"garbage\n", &all()), (String::new(), not_a_file.clone(), None));
     assert_eq!(run(b"Z\x01x", &all()), (String::new(), not_a_file.clone(), None));
     assert_eq!(run(b"p\x010", &Options { verbose: true, ..all() }), (String::new(), not_a_file, None));
     assert_eq!(run(b"", &all()), (String::new(), vec![], None));
