@@ -5,7 +5,7 @@
 //!
 //! Where to find what: [`parameters`] is the table and [`table`] explains its rows; [`lines`] reads logical lines; [`expand`] is the
 //! `$name` language; [`list`] splits values; [`master_cf`] reads `master.cf`; [`network`] knows the host's name and addresses; [`check`] finds
-//! unused and misspelt parameters; [`directory`] finds the configuration.
+//! unused and misspelt parameters; [`directory`] finds the configuration; [`edit`] changes the files.
 //!
 //! ```no_run
 //! # use posthaste_config::{Config, ConfigError};
@@ -17,6 +17,7 @@
 
 pub mod check;
 pub mod directory;
+pub mod edit;
 pub mod expand;
 pub mod lines;
 pub mod list;
@@ -27,7 +28,7 @@ pub mod table;
 
 pub use expand::{Level, MacroError};
 pub use list::{braced, split_list, split_words};
-pub use master_cf::{MasterEntry, ServiceKind};
+pub use master_cf::{MasterEntry, MasterFile, ServiceKind};
 
 use lines::{logical_lines, split_name_value};
 use std::borrow::Cow;
@@ -51,6 +52,9 @@ pub enum ConfigError {
     /// A value that does not fit its parameter, or a line that does not fit the grammar; the text names file and line or parameter.
     #[error("{0}")]
     Bad(String),
+    /// A line of master.cf that does not fit the grammar.
+    #[error(transparent)]
+    Master(#[from] master_cf::MasterFault),
     /// A value whose `$name` references cannot be expanded.
     #[error("parameter {parameter}: {reason}")]
     Macro {

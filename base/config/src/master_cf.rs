@@ -1,7 +1,7 @@
 //! `master.cf` (master(5)): one service per logical line, eight fields separated by whitespace, the last one being a command with
 //! its arguments. `{ }` keeps an argument with blanks together; `-o name=value` and `-o { name = value }` override main.cf.
 
-use crate::lines::{LogicalLine, NameValueError, logical_lines, split_name_value};
+use crate::lines::{LogicalLine, is_blank, logical_lines, split_name_value};
 use crate::{Config, ConfigError, Level, braced, split_words};
 use std::path::Path;
 use std::time::Duration;
@@ -136,35 +136,75 @@ impl<'a> Arguments<'a> {
 pub struct MasterLine {
     /// Service, type, private, unprivileged, chroot, wakeup, process limit, as written.
     pub fields: [String; 7],
-    /// The command and its arguments; braces are removed from arguments, except around those that hold blanks or nothing.
+    /// The command and its arguments, without the braces around arguments; a long-form override is `-o` and `name=value`.
     pub command: Vec<String>,
     /// Number of the first physical line, from 1; 0 when it comes from no file.
     pub first: usize,
     /// Number of the last physical line.
     pub last: usize,
+    /// Faults in the braces of arguments; `postconf` warns about them, `master` refuses the line.
+    pub faults: Vec<String>,
 }
 
-/// What is wrong with a line. `Display` is Postfix's text; file and line are there for those who want to show them as well.
+/// What is wrong with a line. `Display` is what `master` says; see also [`MasterFault::postconf`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MasterError {
-    /// Fewer than eight fields.
-    #[error("bad field count")]
-    FieldCount,
-    /// A field that cannot be read.
-    #[error("invalid {field} field \"{value}\" in \"{text}\"")]
+    /// Fewer than eight fields: the number of the first that is missing.
+    #[error("missing \"{}\" field", MASTER_FIELDS[*.0])]
+    Missing(usize),
+    /// An unknown type.
+    #[error("bad transport type: {0}")]
+    Kind(String),
+    /// A field, by number, that cannot be read, and what stands there.
+    #[error("field \"{}\": bad value: \"{value}\"", MASTER_FIELDS[*field])]
     Field {
-        /// Which one, as in [`FIELDS`].
-        field: &'static str,
+        /// Index into [`FIELDS`].
+        field: usize,
         /// What stands there.
         value: String,
-        /// The whole line.
-        text: String,
     },
+    /// `private` is `y`, or `-`, for an inet service.
+    #[error("inet service cannot be private")]
+    PrivateInet,
+    /// Braces that do not close, or text after them.
+    #[error("{0}")]
+    Braces(String),
+}
+
+/// The names of [`FIELDS`] as `master` writes them.
+const MASTER_FIELDS: [&str; 8] = ["service", "transport", "private", "unprivileged", "chroot", "wakeup_time", "max_proc", "command"];
+
+/// An error with its place. `Display` is what `master` says: `/etc/postfix/master.cf: line 2: bad transport type: frob`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: line {line}: {error}")]
+pub struct MasterFault {
+    /// Name of the file.
+    pub file: String,
+    /// Number of the line.
+    pub line: usize,
+    /// The whole logical line.
+    pub text: String,
+    /// What is wrong.
+    pub error: MasterError,
+}
+
+impl MasterFault {
+    /// The same in the words of `postconf`: `invalid type field "frob" in "foo frob n - n - - smtpd"`.
+    pub fn postconf(&self) -> String {
+        match &self.error {
+            MasterError::Missing(_) => format!("file {}: line {}: bad field count", self.file, self.line),
+            MasterError::Kind(value) => format!("invalid type field \"{value}\" in \"{}\"", self.text),
+            MasterError::Field { field, value } => format!("invalid {} field \"{value}\" in \"{}\"", FIELDS[*field], self.text),
+            MasterError::PrivateInet | MasterError::Braces(_) => self.to_string(),
+        }
+    }
 }
 
 /// `master.cf` as read.
 #[derive(Clone, Debug, Default)]
 pub struct MasterFile {
+    /// Name of the file, for messages.
+    pub file: String,
     /// All lines, in order, also those that a later one replaces.
     pub lines: Vec<MasterLine>,
     /// What is wrong but does not prevent its use; whole texts, to be logged as warnings.
@@ -181,25 +221,24 @@ impl MasterFile {
 
     /// From a text; `file` is the name used in messages.
     pub fn parse(text: &str, file: &str) -> Result<MasterFile, ConfigError> {
-        let mut master = MasterFile::default();
+        let mut master = MasterFile { file: file.to_owned(), ..MasterFile::default() };
         for line in logical_lines(text) {
             if line.is_misplaced() {
                 master.warnings.push(format!("{file}: logical line must not start with whitespace: \"{}\"", line.text));
                 continue;
             }
-            let parsed = MasterLine::parse(&line, &mut master.warnings).map_err(|error| {
-                ConfigError::Bad(match error {
-                    MasterError::FieldCount => format!("file {file}: line {}: {error}", line.first),
-                    MasterError::Field { .. } => format!("{error} (file {file}, line {})", line.first),
-                })
+            let parsed = MasterLine::parse(&line).map_err(|error| {
+                let text = line.text.trim_end_matches(is_blank).to_owned();
+                ConfigError::Master(MasterFault { file: file.to_owned(), line: line.first, text, error })
             })?;
+            master.warnings.extend(parsed.faults.iter().map(|fault| format!("master.cf: {fault}")));
             master.lines.push(parsed);
         }
         Ok(master)
     }
 
     /// The services, in order of their first appearance; when several lines name the same service and type the last one counts, with a
-    /// warning. `config` gives the defaults of `-` fields and hides the types in `master_service_disable`.
+    /// warning. `config` gives the defaults of `-` fields and hides the services in `master_service_disable`.
     pub fn entries(&self, config: &Config, warnings: &mut Vec<String>) -> Result<Vec<MasterEntry>, ConfigError> {
         let disabled = config.text("master_service_disable")?;
         let mut entries: Vec<MasterEntry> = Vec::new();
@@ -207,7 +246,7 @@ impl MasterFile {
             if is_disabled(&disabled, line) {
                 continue;
             }
-            let entry = line.entry(config)?;
+            let entry = self.entry(line, config)?;
             match entries.iter_mut().find(|earlier| earlier.service == entry.service && earlier.kind == entry.kind) {
                 Some(earlier) => {
                     let place = entry.socket().unwrap_or_else(|| entry.service.clone());
@@ -218,6 +257,16 @@ impl MasterFile {
             }
         }
         Ok(entries)
+    }
+
+    /// The typed entry of one of the lines.
+    fn entry(&self, line: &MasterLine, config: &Config) -> Result<MasterEntry, ConfigError> {
+        let old_chroot = config.level()? < Level::parse("1")?;
+        let process_limit = config.int("default_process_limit")?;
+        line.entry(old_chroot, process_limit).map_err(|error| {
+            let text = format!("{} {}", line.fields.join(" "), line.command.join(" "));
+            ConfigError::Master(MasterFault { file: self.file.clone(), line: line.first, text, error })
+        })
     }
 }
 
@@ -243,70 +292,59 @@ fn is_disabled(list: &str, line: &MasterLine) -> bool {
 }
 
 impl MasterLine {
-    /// Splits a logical line and checks its fields. Faults in an argument's braces go to `warnings`, as in Postfix.
-    pub fn parse(line: &LogicalLine, warnings: &mut Vec<String>) -> Result<MasterLine, MasterError> {
-        let text = line.text.trim_end_matches(crate::lines::is_blank);
-        let mut rest = text;
+    /// Splits a logical line and checks its fields.
+    pub fn parse(line: &LogicalLine) -> Result<MasterLine, MasterError> {
+        let mut rest = line.text.as_str();
         let mut fields: [String; 7] = Default::default();
+        let mut count = 0;
         for field in &mut fields {
-            rest = rest.trim_start_matches(crate::lines::is_blank);
-            let end = rest.find(crate::lines::is_blank).unwrap_or(rest.len());
+            rest = rest.trim_start_matches(is_blank);
+            let end = rest.find(is_blank).unwrap_or(rest.len());
             field.push_str(&rest[..end]);
             rest = &rest[end..];
+            count += usize::from(end > 0);
         }
         let mut words = split_words(rest);
-        let Some(program) = words.next() else { return Err(MasterError::FieldCount) };
-        check_fields(&fields, text)?;
+        let Some(program) = words.next() else { return Err(MasterError::Missing(count)) };
+        check_fields(&fields)?;
         let mut command = vec![program.to_owned()];
-        let mut after_o = false;
+        let mut faults = Vec::new();
         for word in words {
-            let argument = match braced(word) {
-                None => word.to_owned(),
-                Some(inside) => {
-                    let inside = inside.unwrap_or_else(|error| {
-                        warnings.push(format!("master.cf: {error}"));
-                        unbraced(word)
-                    });
-                    if after_o { joined_override(inside, warnings) } else { inside.to_owned() }
-                }
-            };
-            after_o = !after_o && argument == "-o";
-            command.push(argument);
+            let after_o = command.len() > 1 && command.last().is_some_and(|last| last == "-o");
+            command.push(argument(word, after_o, &mut faults));
         }
-        Ok(MasterLine { fields, command, first: line.first, last: line.last })
+        Ok(MasterLine { fields, command, first: line.first, last: line.last, faults })
     }
 
     /// The typed entry.
-    pub fn entry(&self, config: &Config) -> Result<MasterEntry, ConfigError> {
+    fn entry(&self, old_chroot: bool, process_limit: i64) -> Result<MasterEntry, MasterError> {
+        if let Some(fault) = self.faults.first() {
+            return Err(MasterError::Braces(fault.clone()));
+        }
         let [service, kind, private, unprivileged, chroot, wakeup, limit] = &self.fields;
-        let kind = ServiceKind::named(kind).ok_or_else(|| self.bad(1))?;
-        let old_chroot = config.level()? < Level::parse("1")?;
-        let private = flag(private, kind != ServiceKind::Inet).ok_or_else(|| self.bad(2))?;
+        let bad = |field: usize| MasterError::Field { field, value: self.fields[field].clone() };
+        let kind = ServiceKind::named(kind).ok_or_else(|| MasterError::Kind(kind.clone()))?;
+        let private = flag(private, true).ok_or_else(|| bad(2))?;
         if private && kind == ServiceKind::Inet {
-            return Err(self.bad(2));
+            return Err(MasterError::PrivateInet);
         }
         let maxproc = match limit.as_str() {
-            "-" => u32::try_from(config.int("default_process_limit")?).unwrap_or(u32::MAX),
-            number => number.parse().map_err(|_| self.bad(6))?,
+            "-" => u32::try_from(process_limit).unwrap_or(u32::MAX),
+            number => number.parse().ok().filter(|number| *number <= i32::MAX as u32).ok_or_else(|| bad(6))?,
         };
         Ok(MasterEntry {
             service: service.clone(),
             kind,
             private,
-            unprivileged: flag(unprivileged, true).ok_or_else(|| self.bad(3))?,
-            chroot: flag(chroot, old_chroot).ok_or_else(|| self.bad(4))?,
+            unprivileged: flag(unprivileged, true).ok_or_else(|| bad(3))?,
+            chroot: flag(chroot, old_chroot).ok_or_else(|| bad(4))?,
             chroot_by_level: chroot == "-" && old_chroot,
-            wakeup: wakeup_of(wakeup).ok_or_else(|| self.bad(5))?,
+            wakeup: wakeup_of(wakeup).ok_or_else(|| bad(5))?,
             maxproc: (maxproc > 0).then_some(maxproc),
             command: self.command[0].clone(),
             arguments: self.command[1..].to_vec(),
             line: self.first,
         })
-    }
-
-    fn bad(&self, field: usize) -> ConfigError {
-        let error = MasterError::Field { field: FIELDS[field], value: self.fields[field].clone(), text: self.fields.join(" ") };
-        ConfigError::Bad(format!("{error} (master.cf, line {})", self.first))
     }
 }
 
@@ -332,29 +370,37 @@ fn wakeup_of(text: &str) -> Option<Option<Wakeup>> {
 }
 
 /// Checks what does not depend on defaults; the order of the checks is Postfix's.
-fn check_fields(fields: &[String; 7], text: &str) -> Result<(), MasterError> {
+pub fn check_fields(fields: &[String; 7]) -> Result<(), MasterError> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    for (at, value) in fields.iter().enumerate() {
-        let valid = match at {
-            1 => ServiceKind::named(value).is_some(),
+    for (field, value) in fields.iter().enumerate() {
+        let valid = match field {
+            1 if ServiceKind::named(value).is_none() => return Err(MasterError::Kind(value.clone())),
             2..=4 => flag(value, true).is_some(),
-            5 => value == "-" || digits(value.strip_suffix('?').unwrap_or(value)),
-            6 => value == "-" || digits(value),
+            5 => value == "-" || (!value.is_empty() && digits(value.strip_suffix('?').unwrap_or(value))),
+            6 => value == "-" || (!value.is_empty() && digits(value)),
             _ => true,
         };
         if !valid {
-            return Err(MasterError::Field { field: FIELDS[at], value: value.clone(), text: text.to_owned() });
+            return Err(MasterError::Field { field, value: value.clone() });
         }
     }
     Ok(())
 }
 
-/// `{ name = value }` after `-o` becomes `name=value`.
-fn joined_override(inside: &str, warnings: &mut Vec<String>) -> String {
+/// An argument without its braces. After `-o`, `{ name = value }` becomes `name=value`.
+fn argument(word: &str, after_o: bool, faults: &mut Vec<String>) -> String {
+    let Some(inside) = braced(word) else { return word.to_owned() };
+    let inside = inside.unwrap_or_else(|fault| {
+        faults.push(fault);
+        unbraced(word)
+    });
+    if !after_o {
+        return inside.to_owned();
+    }
     match split_name_value(inside) {
         Ok((name, value)) => format!("{name}={value}"),
-        Err(error @ (NameValueError::NoName | NameValueError::NoEquals)) => {
-            warnings.push(format!("master.cf: {error}: \"{inside}\""));
+        Err(error) => {
+            faults.push(format!("{error}: \"{inside}\""));
             inside.to_owned()
         }
     }
@@ -372,7 +418,7 @@ fn unbraced(word: &str) -> &str {
         }
         (depth == 0).then_some(at)
     });
-    inner[..end.unwrap_or(inner.len())].trim_matches(crate::lines::is_blank)
+    inner[..end.unwrap_or(inner.len())].trim_matches(is_blank)
 }
 
 #[cfg(test)]
@@ -430,27 +476,39 @@ mod tests {
         assert_eq!(entry.operands(), ["flags=R", "user=vmail", "argv=/bin/cat", "-v", "${sender}", "quoted arg"]);
     }
 
-    // S-MASTER-01, S-MASTER-09
+    // S-MASTER-01, S-MASTER-09; both texts observed with master and postconf of 3.7.11.
     #[test]
     fn faults_name_file_line_and_field() {
-        let error = |text: &str| MasterFile::parse(text, "/etc/postfix/master.cf").unwrap_err().to_string();
-        assert_eq!(error("\nsmtp inet n - n - -\n"), "file /etc/postfix/master.cf: line 2: bad field count");
-        for (line, start) in [
-            ("foo frob n - n - - smtpd", "invalid type field \"frob\""),
-            ("foo unix z - n - - smtpd", "invalid private field \"z\""),
-            ("foo unix Y - n - - smtpd", "invalid private field \"Y\""),
-            ("foo unix - z n - - smtpd", "invalid unprivileged field \"z\""),
-            ("foo unix - - z - - smtpd", "invalid chroot field \"z\""),
-            ("foo unix - - - -1 - smtpd", "invalid wakeup field \"-1\""),
-            ("foo unix - - - 1?? - smtpd", "invalid wakeup field \"1??\""),
-            ("foo unix - - - - -1 smtpd", "invalid process_limit field \"-1\""),
-        ] {
-            assert_eq!(error(line), format!("{start} in \"{line}\" (file /etc/postfix/master.cf, line 1)"));
-        }
         let config = Config::parse("", "main.cf").unwrap();
-        for line in ["foo unix - - n ? - smtpd", "foo unix - - n - 99999999999 smtpd", "foo inet y - n - - smtpd"] {
-            assert!(parse(line).entries(&config, &mut Vec::new()).is_err(), "{line}");
+        let fault = |text: &str| {
+            let result = MasterFile::parse(text, "/etc/postfix/master.cf");
+            match result.and_then(|file| file.entries(&config, &mut Vec::new())) {
+                Err(ConfigError::Master(fault)) => fault,
+                other => panic!("{text}: {other:?}"),
+            }
+        };
+        let short = fault("\nsmtp inet n\n");
+        assert_eq!(short.to_string(), "/etc/postfix/master.cf: line 2: missing \"unprivileged\" field");
+        assert_eq!(short.postconf(), "file /etc/postfix/master.cf: line 2: bad field count");
+        for (line, master, postconf) in [
+            ("foo frob n - n - - smtpd", "bad transport type: frob", "type field \"frob\""),
+            ("foo unix z - n - - smtpd", "field \"private\": bad value: \"z\"", "private field \"z\""),
+            ("foo unix Y - n - - smtpd", "field \"private\": bad value: \"Y\"", "private field \"Y\""),
+            ("foo unix - z n - - smtpd", "field \"unprivileged\": bad value: \"z\"", "unprivileged field \"z\""),
+            ("foo unix - - z - - smtpd", "field \"chroot\": bad value: \"z\"", "chroot field \"z\""),
+            ("foo unix - - - -1 - smtpd", "field \"wakeup_time\": bad value: \"-1\"", "wakeup field \"-1\""),
+            ("foo unix - - - 1?? - smtpd", "field \"wakeup_time\": bad value: \"1??\"", "wakeup field \"1??\""),
+            ("foo unix - - - ? - smtpd", "field \"wakeup_time\": bad value: \"?\"", "wakeup field \"?\""),
+            ("foo unix - - - - -1 smtpd", "field \"max_proc\": bad value: \"-1\"", "process_limit field \"-1\""),
+            ("foo unix - - - - 999999999999 x", "field \"max_proc\": bad value: \"999999999999\"", "process_limit field \"999999999999\""),
+        ] {
+            assert_eq!(fault(line).to_string(), format!("/etc/postfix/master.cf: line 1: {master}"));
+            assert_eq!(fault(line).postconf(), format!("invalid {postconf} in \"{line}\""));
         }
+        for line in ["foo inet y - n - - smtpd", "foo inet - - n - - smtpd"] {
+            assert_eq!(fault(line).error, MasterError::PrivateInet);
+        }
+        assert_eq!(fault("a unix - - n - 0 smtpd -o { e").to_string(), "/etc/postfix/master.cf: line 1: missing '}' in \"{ e\"");
     }
 
     #[test]
