@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         "postfix" => posthaste_cmd_postfix::main(arguments),
         "postkick" => posthaste_cmd_postkick::main(arguments),
         "postlock" => posthaste_cmd_postlock::main(arguments),
+        "postmulti" => posthaste_cmd_postmulti::main(arguments),
         "postlog" => posthaste_cmd_postlog::main(arguments),
         "postsuper" => posthaste_cmd_postsuper::main(arguments),
         "smtp-sink" => posthaste_cmd_smtp_sink::main(arguments),

@@ -168,6 +168,9 @@ pub fn logrotate(place: &Place) -> Result<(), Failed> {
 
 /// Whether master holds its lock: `master -t` tells.
 fn running(place: &Place) -> Result<bool, Failed> {
+    if !place.queue.join("pid/master.pid").exists() {
+        return Ok(false);
+    }
     match master(place).arg("-t").stderr(Stdio::null()).status() {
         Ok(status) => Ok(!status.success()),
         Err(error) => Err(cannot_run(place, "master", &error)),

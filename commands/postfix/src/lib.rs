@@ -130,11 +130,11 @@ impl Place {
             None if rootless => me.gid,
             None => return Err(fail(format!("file {}: parameter setgid_group: unknown group name: {group_name}", config.file()))),
         };
-        posthaste_log::open(&config, Kind::Command, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
-        let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;
         if verbose {
             show_interfaces(early);
         }
+        posthaste_log::open(&config, Kind::Command, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
+        let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;
         Ok(Place {
             queue: config.queue_directory(),
             daemons: text("daemon_directory")?.into(),

@@ -1,0 +1,225 @@
+//! postmulti(1): several instances of the mail system on one machine.
+//!
+//! The default instance lists the configuration directories of the others in `multi_instance_directories`; each of these has
+//! `multi_instance_name`, `multi_instance_group` and `multi_instance_enable` in its own main.cf.
+
+mod edit;
+mod manual;
+
+use posthaste_cli::Getopt;
+use posthaste_config::{Config, directory, split_list};
+use posthaste_log::{Kind, Logger, fatal};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// One instance.
+#[derive(Clone, Debug)]
+struct Instance {
+    name: String,
+    group: String,
+    enabled: bool,
+    directory: PathBuf,
+    default: bool,
+}
+
+/// All has been logged; exit status 1.
+struct Failed;
+
+#[derive(Default)]
+struct Options {
+    all: bool,
+    name: Option<String>,
+    group: Option<String>,
+    new_name: Option<String>,
+    new_group: Option<String>,
+    list: bool,
+    json: bool,
+    reverse: bool,
+    postfix: bool,
+    execute: bool,
+    edit: Option<String>,
+    verbose: bool,
+    operands: Vec<String>,
+}
+
+const USAGE: &str = "usage: postmulti [-v] [-a] [-g group] [-i instance] [-I new_name] [-G new_group] [-R] { -l [-j] | -e action | -p command | -x command }";
+
+/// Runs the command; `arguments[0]` is the name it was called by.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if arguments.iter().any(|a| a == "--help") {
+        let _ = std::io::stdout().write_all(manual::MANUAL.help().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    posthaste_log::early(false, true);
+    let log = Logger::with_whole_tag("postmulti");
+    match run(arguments, &log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(log: &Logger, text: impl std::fmt::Display) -> Failed {
+    fatal!(log, "{text}");
+    Failed
+}
+
+fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), Failed> {
+    let options = parse(arguments, log)?;
+    let directory = directory::config_directory(None);
+    let config = Config::load(&directory).map_err(|e| fail(log, e))?;
+    posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(log, e))?;
+    let log = &Logger::program(&config, "postmulti").map_err(|e| fail(log, e))?;
+    let instances = instances(&config, log)?;
+    if let Some(action) = &options.edit {
+        return edit::edit(&config, &instances, action, &options, log);
+    }
+    let mut chosen = choose(&instances, &options, log)?;
+    if options.reverse {
+        chosen.reverse();
+    }
+    if options.list {
+        return list(&chosen, options.json);
+    }
+    if options.operands.is_empty() {
+        return Err(fail(log, USAGE));
+    }
+    execute(&config, &chosen, &options, log)
+}
+
+fn parse(arguments: Vec<OsString>, log: &Logger) -> Result<Options, Failed> {
+    let mut o = Options::default();
+    let mut words = arguments.into_iter();
+    // Everything behind -p or -x is the command, with options of its own.
+    let mut own = vec![words.next().unwrap_or_default()];
+    for word in words.by_ref() {
+        let text = word.to_string_lossy();
+        let last = text.starts_with('-')
+            && !text.starts_with("--")
+            && text.ends_with(['p', 'x'])
+            && !text[1..].contains(['e', 'g', 'G', 'i', 'I']);
+        own.push(word);
+        if last {
+            break;
+        }
+    }
+    let rest: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+    let mut options = Getopt::new(own, "ae:g:i:jlpvxG:I:R");
+    for option in options.by_ref() {
+        let (letter, value) = option.map_err(|bad| {
+            eprintln!("{bad}");
+            fail(log, USAGE)
+        })?;
+        let value = value.map(|v| v.to_string_lossy().into_owned());
+        match letter {
+            b'a' => o.all = true,
+            b'e' => o.edit = value,
+            b'g' => o.group = value,
+            b'i' => o.name = value,
+            b'j' => o.json = true,
+            b'l' => o.list = true,
+            b'p' => o.postfix = true,
+            b'v' => o.verbose = true,
+            b'x' => o.execute = true,
+            b'G' => o.new_group = value,
+            b'I' => o.new_name = value,
+            _ => o.reverse = true,
+        }
+    }
+    o.operands = options.operands().into_iter().map(|w| w.to_string_lossy().into_owned()).chain(rest).collect();
+    let modes = [o.list, o.edit.is_some(), o.postfix, o.execute].into_iter().filter(|m| *m).count();
+    if modes != 1 { Err(fail(log, USAGE)) } else { Ok(o) }
+}
+
+/// The default instance first, the others in the order of `multi_instance_directories`.
+fn instances(config: &Config, log: &Logger) -> Result<Vec<Instance>, Failed> {
+    let read = |config: &Config, default: bool| {
+        let text = |name: &str| config.text(name).map_err(|e| fail(log, e));
+        Ok(Instance {
+            name: text("multi_instance_name")?,
+            group: text("multi_instance_group")?,
+            // The default instance has no switch: without it nothing else is found.
+            enabled: default || config.bool("multi_instance_enable").map_err(|e| fail(log, e))?,
+            directory: config.directory().to_owned(),
+            default,
+        })
+    };
+    let mut all = vec![read(config, true)?];
+    for directory in split_list(&config.text("multi_instance_directories").map_err(|e| fail(log, e))?) {
+        let other = Config::load(Path::new(directory)).map_err(|e| fail(log, e))?;
+        all.push(read(&other, false)?);
+    }
+    Ok(all)
+}
+
+fn choose(all: &[Instance], options: &Options, log: &Logger) -> Result<Vec<Instance>, Failed> {
+    let matches = |instance: &&Instance| {
+        let by_name = options
+            .name
+            .as_ref()
+            .is_none_or(|name| *name == instance.name || (name == "-" && instance.default && instance.name.is_empty()));
+        let by_group = options.group.as_ref().is_none_or(|group| *group == instance.group);
+        by_name && by_group
+    };
+    let chosen: Vec<Instance> = all.iter().filter(matches).cloned().collect();
+    if chosen.is_empty() {
+        return Err(match (&options.name, &options.group) {
+            (Some(name), _) => fail(log, format!("No matching instances: -i {name}")),
+            (_, Some(group)) => fail(log, format!("No matching instances: -g {group}")),
+            _ => fail(log, "No matching instances"),
+        });
+    }
+    Ok(chosen)
+}
+
+fn list(chosen: &[Instance], json: bool) -> Result<(), Failed> {
+    let mut out = String::new();
+    for i in chosen {
+        let dash = |text: &str| if text.is_empty() { String::from("-") } else { text.to_owned() };
+        let (name, group, enabled, directory) = (dash(&i.name), dash(&i.group), i.enabled, i.directory.display());
+        if json {
+            let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+            let (name, group, directory) = (quote(&i.name), quote(&i.group), quote(&directory.to_string()));
+            out += &format!(
+                "{{\"name\": \"{name}\", \"group\": \"{group}\", \"enabled\": {enabled}, \"config_directory\": \"{directory}\"}}\n"
+            );
+        } else {
+            out += &format!("{name:<15} {group:<15} {:<9} {directory}\n", if enabled { "y" } else { "n" });
+        }
+    }
+    let _ = std::io::stdout().write_all(out.as_bytes());
+    Ok(())
+}
+
+/// `-p`: a postfix(1) command; `-x`: any command, with MAIL_CONFIG set.
+fn execute(config: &Config, chosen: &[Instance], options: &Options, log: &Logger) -> Result<(), Failed> {
+    let commands = config.text("command_directory").map_err(|e| fail(log, e))?;
+    let starting = options.postfix && matches!(options.operands[0].as_str(), "start" | "start-fg");
+    let mut failed = false;
+    for instance in chosen {
+        if starting && !instance.enabled {
+            continue;
+        }
+        let mut command = if options.postfix {
+            let mut command = Command::new(Path::new(&commands).join("postfix"));
+            if options.verbose {
+                command.arg("-v");
+            }
+            command.args(&options.operands);
+            command
+        } else {
+            let mut command = Command::new(&options.operands[0]);
+            command.args(&options.operands[1..]);
+            command
+        };
+        command.env("MAIL_CONFIG", &instance.directory);
+        match command.status() {
+            Ok(status) => failed |= !status.success(),
+            Err(error) => {
+                return Err(fail(log, format!("cannot execute {}: {}", options.operands[0], posthaste_config::system_reason(&error))));
+            }
+        }
+    }
+    if failed { Err(Failed) } else { Ok(()) }
+}
