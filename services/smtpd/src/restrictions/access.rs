@@ -1,0 +1,274 @@
+//! access(5): lookups of clients, names and addresses, and what the results mean.
+
+use super::eval::{Evaluation, Outcome};
+use super::parse::{self, Subject};
+use super::reply::{Reject, fit_dsn, split_dsn};
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_log::{info, warn};
+use posthaste_smtp_protocol::server::Action;
+use posthaste_table::{AddressSearch, Maps, TableError};
+
+impl Evaluation<'_> {
+    /// `check_…_access`. `list` is the kind of list it stands in, for restrictions that the table gives as its result.
+    pub async fn access(&mut self, subject: Subject, maps: &Maps, list: Subject) -> Outcome {
+        let found = match subject {
+            Subject::Client => {
+                let client = self.session.client();
+                self.host_lookup(maps, client.name.as_bstr(), Some(client.address.as_bstr()))
+            }
+            Subject::ReverseClient => self.domain_lookup(maps, self.session.client().reverse_name.as_bstr()),
+            Subject::Helo => match self.session.helo() {
+                Some(name) => self.domain_lookup(maps, name),
+                None => return Outcome::Dunno,
+            },
+            Subject::Etrn => self.domain_lookup(maps, self.session.written()),
+            Subject::Sender => {
+                let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
+                if transaction.sender.is_empty() {
+                    maps.find(BStr::new(self.rules.null_key.as_bytes()))
+                } else {
+                    let address = self.memory.sender_route.as_ref().map_or(&transaction.sender, |route| &route.recipient);
+                    self.address_lookup(maps, address)
+                }
+            }
+            Subject::Recipient => {
+                let address = match (&self.route, self.session.candidate(), self.session.transaction()) {
+                    (Some(route), ..) => &route.recipient,
+                    (None, Some(candidate), _) => &candidate.address,
+                    // In later stages the recipient is known only if there is one.
+                    (None, None, Some(transaction)) if transaction.recipients == 1 => match &transaction.first_recipient {
+                        Some(recipient) => recipient,
+                        None => return Outcome::Dunno,
+                    },
+                    _ => return Outcome::Dunno,
+                };
+                self.address_lookup(maps, address)
+            }
+            Subject::Data => maps.find("DATA".into()),
+            Subject::EndOfData => maps.find("END-OF-MESSAGE".into()),
+        };
+        let name = self.subject_name(subject);
+        match found {
+            Ok(None) => Outcome::Dunno,
+            Ok(Some(value)) => self.result(maps, value.as_bstr(), name.as_bstr(), subject, list).await,
+            Err(error) => self.lookup_failed(&error, name.as_bstr(), subject),
+        }
+    }
+
+    /// As [`Evaluation::name_of`], with the one recipient of later stages.
+    fn subject_name(&self, subject: Subject) -> BString {
+        let name = self.name_of(subject);
+        if subject == Subject::Recipient && name.is_empty() {
+            let first = self.session.transaction().and_then(|transaction| transaction.first_recipient.as_ref());
+            return first.map_or(name, |recipient| recipient.as_bytes().to_owned());
+        }
+        name
+    }
+
+    /// A table that fails: temporary. (One that could not even be opened is a fault of the configuration, and is called so.)
+    pub fn lookup_failed(&mut self, error: &TableError, name: &BStr, subject: Subject) -> Outcome {
+        let _ = error;
+        let reject = Reject::new(451, "4.3.5", name, subject.class(), "Server configuration error").software();
+        self.reject(reject)
+    }
+
+    fn address_lookup(&self, maps: &Maps, address: &posthaste_address::Address) -> Result<Option<BString>, TableError> {
+        let search = AddressSearch {
+            owner_request_special: self.rules.owner_request_special,
+            ..AddressSearch::access(&self.rules.delimiters, self.rules.access_parents)
+        };
+        Ok(maps.find_address(address, &search)?.map(|found| found.value))
+    }
+
+    /// A name, then its parent domains.
+    pub fn domain_lookup(&self, maps: &Maps, name: &BStr) -> Result<Option<BString>, TableError> {
+        if let Some(value) = maps.find(name)? {
+            return Ok(Some(value));
+        }
+        let mut rest = name;
+        // An address literal or number has no parents.
+        if name.starts_with(b"[") {
+            return Ok(None);
+        }
+        while let Some(dot) = rest.get(1..).and_then(|tail| tail.find_byte(b'.')) {
+            let parent = &rest[dot + 1..];
+            let key = if self.rules.access_parents { &parent[1..] } else { parent };
+            if key.is_empty() {
+                break;
+            }
+            if let Some(value) = maps.find_partial(key.as_bstr())? {
+                return Ok(Some(value));
+            }
+            rest = parent[if self.rules.access_parents { 1 } else { 0 }..].as_bstr();
+        }
+        Ok(None)
+    }
+
+    /// An address, then the networks it is in: 1.2.3.4, 1.2.3, 1.2, 1.
+    pub fn network_lookup(&self, maps: &Maps, address: &BStr) -> Result<Option<BString>, TableError> {
+        if let Some(value) = maps.find(address)? {
+            return Ok(Some(value));
+        }
+        let separator = if address.contains(&b':') { b':' } else { b'.' };
+        let mut rest = address;
+        while let Some(at) = rest.rfind_byte(separator) {
+            rest = rest[..at].as_bstr();
+            if rest.is_empty() {
+                break;
+            }
+            if let Some(value) = maps.find_partial(rest)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A host by name, then by address.
+    pub fn host_lookup(&self, maps: &Maps, name: &BStr, address: Option<&BStr>) -> Result<Option<BString>, TableError> {
+        if let Some(value) = self.domain_lookup(maps, name)? {
+            return Ok(Some(value));
+        }
+        match address {
+            Some(address) => self.network_lookup(maps, address),
+            None => Ok(None),
+        }
+    }
+
+    /// Acts on the right-hand side of an access table.
+    pub async fn result(&mut self, maps: &Maps, value: &BStr, name: &BStr, subject: Subject, list: Subject) -> Outcome {
+        let value = value.trim().as_bstr();
+        let (word, text) = match value.find_byteset(" \t") {
+            Some(at) => (value[..at].as_bstr(), value[at..].trim_start().as_bstr()),
+            None => (value, BStr::new(b"")),
+        };
+        let class = subject.class();
+        let table = maps.title();
+        let codes = &self.rules.codes;
+        let upper = word.to_ascii_uppercase();
+        let place = self.session.place();
+        match upper.as_slice() {
+            b"DUNNO" => Outcome::Dunno,
+            b"REJECT" => {
+                let reject = self.with_text(codes.access_map_reject, "5.7.1", name, class, text, "Access denied");
+                self.reject(reject)
+            }
+            b"DEFER" => {
+                let reject = self.with_text(codes.access_map_defer, "4.7.1", name, class, text, "Access denied");
+                self.reject(reject)
+            }
+            b"DEFER_IF_REJECT" => {
+                let reject = self.with_text(450, "4.7.1", name, class, text, "Service unavailable");
+                self.defer_if_reject(reject);
+                Outcome::Dunno
+            }
+            b"DEFER_IF_PERMIT" => {
+                let reject = self.with_text(450, "4.7.1", name, class, text, "Service unavailable");
+                self.defer_if_permit(reject);
+                Outcome::Dunno
+            }
+            b"HANGUP" => Outcome::HangUp,
+            b"INFO" | b"WARN" => {
+                let action = if upper == b"INFO" { "info" } else { "warn" };
+                let shown = if text.is_empty() { "-".to_owned() } else { text.to_string() };
+                info!(self.rules.log, "{}", self.session.describe(action, place, &shown));
+                Outcome::Dunno
+            }
+            b"HOLD" | b"DISCARD" => {
+                let hold = upper == b"HOLD";
+                if self.no_message("HOLD", table, value) {
+                    return Outcome::Dunno;
+                }
+                let what = if hold { Action::Hold } else { Action::Discard };
+                // Logged once per message, though each recipient leads here.
+                if !self.has_action(&what) {
+                    let action = if hold { "hold" } else { "discard" };
+                    let done = if text.is_empty() { format!("triggers {} action", action.to_uppercase()) } else { text.to_string() };
+                    info!(self.rules.log, "{}", self.session.describe(action, place, &format!("<{name}>: {class} {done}")));
+                    self.actions.push(what);
+                }
+                if hold { Outcome::Dunno } else { self.permit("DISCARD", subject) }
+            }
+            b"FILTER" | b"REDIRECT" | b"BCC" => self.envelope_action(&upper, text, name, subject, table, value),
+            b"PREPEND" => {
+                if self.no_message("PREPEND", table, value) {
+                    return Outcome::Dunno;
+                }
+                if place == "END-OF-MESSAGE" {
+                    warn!(self.rules.log, "access table {table}: action PREPEND must be used before the end of message");
+                } else if text.is_empty() {
+                    warn!(self.rules.log, "access table {table} entry \"{value}\" requires header: text");
+                } else {
+                    self.actions.push(Action::Prepend(text.to_owned()));
+                }
+                Outcome::Dunno
+            }
+            b"OK" | b"RELAY" => self.permit("OK", subject),
+            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => self.permit("OK", subject),
+            [b'4' | b'5', b'0'..=b'9', b'0'..=b'9'] => {
+                let code = word.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+                let dsn = if code >= 500 { "5.7.1" } else { "4.7.1" };
+                let reject = self.with_text(code, dsn, name, class, text, "");
+                self.reject(reject)
+            }
+            _ => self.result_list(parse::as_text(value), list).await,
+        }
+    }
+
+    fn envelope_action(&mut self, action: &[u8], text: &BStr, name: &BStr, subject: Subject, table: &str, value: &BStr) -> Outcome {
+        let word = String::from_utf8_lossy(action).into_owned();
+        if self.no_message(&word, table, value) {
+            return Outcome::Dunno;
+        }
+        let warning = if text.is_empty() {
+            Some(format!("has {word} entry without value"))
+        } else if word == "FILTER" && !text.contains(&b':') {
+            Some(format!("with {word} {text} requires transport:destination"))
+        } else if word != "FILTER" && !text.contains(&b'@') {
+            Some(format!("with {word} {text} requires user@domain target"))
+        } else {
+            None
+        };
+        if let Some(warning) = warning {
+            warn!(self.rules.log, "access table {table} {warning}");
+            return Outcome::Dunno;
+        }
+        let what = match word.as_str() {
+            "FILTER" => Action::Filter(text.to_owned()),
+            "REDIRECT" => Action::Redirect(text.to_owned()),
+            _ => Action::Bcc(text.to_owned()),
+        };
+        if !self.has_action(&what) {
+            let done = format!("<{name}>: {} triggers {word} {text}", subject.class());
+            info!(self.rules.log, "{}", self.session.describe(&word.to_ascii_lowercase(), self.session.place(), &done));
+            self.actions.push(what);
+        }
+        Outcome::Dunno
+    }
+
+    /// Whether there is no message that the action could apply to.
+    fn no_message(&self, action: &str, table: &str, value: &BStr) -> bool {
+        let missing = self.session.transaction().is_none() || matches!(self.session.place(), "ETRN" | "VRFY");
+        if missing {
+            warn!(self.rules.log, "access table {table}: with smtpd_delay_reject = no, action {action} is always skipped in this place: {value}");
+        }
+        missing
+    }
+
+    fn has_action(&self, action: &Action) -> bool {
+        let done = self.session.transaction().is_some_and(|transaction| transaction.actions.contains(action));
+        done || self.actions.contains(action)
+    }
+
+    /// A reply with the text of a table, which may begin with an enhanced code.
+    fn with_text(&self, code: u16, dsn: &str, name: &BStr, class: &str, text: &BStr, default: &str) -> Reject {
+        let text = text.to_str_lossy();
+        let (dsn, text) = match split_dsn(&text) {
+            Some((own, rest)) => {
+                let digit = if code >= 500 { "5" } else { "4" };
+                (fit_dsn(&format!("{digit}{}", &own[1..]), class, &self.rules.log), rest)
+            }
+            None => (dsn.to_owned(), &*text),
+        };
+        Reject::new(code, &dsn, name, class, if text.is_empty() { default } else { text })
+    }
+}

@@ -1,0 +1,254 @@
+//! DNS lists: `reject_rbl_client zone=filter`, `permit_dnswl_client` and so on.
+
+use super::eval::{Evaluation, Outcome};
+use super::parse::Subject;
+use super::reply::Reject;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_dns::{Data, reverse_name};
+use posthaste_log::warn;
+use posthaste_smtp_protocol::server::notice;
+use std::net::Ipv4Addr;
+
+/// A zone with the answers that count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsList {
+    pub zone: String,
+    /// Nothing: any answer counts.
+    filter: Option<[Vec<(u8, u8)>; 4]>,
+}
+
+impl DnsList {
+    /// `zone`, `zone=127.0.0.2`, `zone=127.0.[1..3].[2;4..11]`.
+    pub fn parse(text: &str) -> Result<DnsList, String> {
+        let (zone, filter) = match text.split_once('=') {
+            Some((zone, filter)) => (zone, Some(parse_filter(filter)?)),
+            None => (text, None),
+        };
+        if zone.is_empty() {
+            return Err("domain name is missing".into());
+        }
+        Ok(DnsList { zone: zone.to_owned(), filter })
+    }
+
+    pub fn counts(&self, address: Ipv4Addr) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        filter.iter().zip(address.octets()).all(|(ranges, octet)| ranges.iter().any(|(low, high)| (*low..=*high).contains(&octet)))
+    }
+}
+
+fn parse_filter(text: &str) -> Result<[Vec<(u8, u8)>; 4], String> {
+    let bad = || format!("bad DNS reply filter \"{text}\": need four parts, each a number or [number;low..high]");
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, tail) = match rest.strip_prefix('[') {
+            Some(inner) => inner.split_once(']').ok_or_else(bad)?,
+            None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
+        };
+        let ranges: Option<Vec<(u8, u8)>> = part
+            .split(';')
+            .map(|range| match range.split_once("..") {
+                Some((low, high)) => Some((low.parse().ok()?, high.parse().ok()?)).filter(|(low, high)| low <= high),
+                None => range.parse().ok().map(|number| (number, number)),
+            })
+            .collect();
+        parts.push(ranges.ok_or_else(bad)?);
+        match tail.strip_prefix('.') {
+            Some(tail) if !tail.is_empty() => rest = tail,
+            None if tail.is_empty() => break,
+            _ => return Err(bad()),
+        }
+    }
+    parts.try_into().map_err(|_| bad())
+}
+
+/// What was looked up and how it is called in the reply.
+pub struct Listed<'a> {
+    pub query: String,
+    /// `$rbl_what`.
+    pub what: BString,
+    pub subject: Subject,
+    pub list: &'a DnsList,
+}
+
+/// The answer of a DNS list.
+enum Answer {
+    Listed(String),
+    NotListed,
+    Failed,
+}
+
+impl Evaluation<'_> {
+    async fn ask_list(&self, name: &str, list: &DnsList) -> Answer {
+        match self.rules.resolver.a(name).await {
+            Ok(answer) => {
+                let hit = answer.records.iter().any(|record| matches!(record.data, Data::A(address) if list.counts(address)));
+                if !hit {
+                    return Answer::NotListed;
+                }
+                let text = match self.rules.resolver.txt(name).await {
+                    Ok(answer) => answer.records.iter().find_map(|record| match &record.data {
+                        Data::Txt(text) => Some(text.to_string()),
+                        _ => None,
+                    }),
+                    Err(_) => None,
+                };
+                Answer::Listed(text.unwrap_or_default())
+            }
+            Err(error) if error.temporary() => {
+                warn!(self.rules.log, "{name}: RBL lookup error: {error}");
+                Answer::Failed
+            }
+            Err(_) => Answer::NotListed,
+        }
+    }
+
+    /// `reject_rbl_client`.
+    pub async fn reject_address_list(&mut self, list: &DnsList) -> Outcome {
+        let Some(ip) = self.session.client().ip else { return Outcome::Dunno };
+        let listed = Listed {
+            query: format!("{}.{}", list_name(ip), list.zone),
+            what: self.session.client().address.clone(),
+            subject: Subject::Client,
+            list,
+        };
+        self.reject_listed(listed).await
+    }
+
+    /// `reject_rhsbl_…`.
+    pub async fn reject_name_list(&mut self, subject: Subject, list: &DnsList) -> Outcome {
+        let Some((domain, what)) = self.list_subject(subject) else { return Outcome::Dunno };
+        self.reject_listed(Listed { query: format!("{domain}.{}", list.zone), what, subject, list }).await
+    }
+
+    async fn reject_listed(&mut self, listed: Listed<'_>) -> Outcome {
+        match self.ask_list(&listed.query, listed.list).await {
+            Answer::Listed(text) => {
+                let reject = self.list_reply(&listed, &text);
+                self.reject(reject)
+            }
+            Answer::NotListed | Answer::Failed => Outcome::Dunno,
+        }
+    }
+
+    /// `permit_dnswl_client`, `permit_rhswl_client`: never for a destination that this host does not relay to, since anybody can run a
+    /// DNS list.
+    pub async fn permit_address_list(&mut self, list: &DnsList) -> Outcome {
+        let Some(ip) = self.session.client().ip else { return Outcome::Dunno };
+        let name = format!("{}.{}", list_name(ip), list.zone);
+        self.permit_listed(&name, list).await
+    }
+
+    pub async fn permit_name_list(&mut self, subject: Subject, list: &DnsList) -> Outcome {
+        let Some((domain, _)) = self.list_subject(subject) else { return Outcome::Dunno };
+        self.permit_listed(&format!("{domain}.{}", list.zone), list).await
+    }
+
+    async fn permit_listed(&mut self, name: &str, list: &DnsList) -> Outcome {
+        if self.session.candidate().is_some() {
+            match self.authorized_destination() {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Dunno,
+                Err(outcome) => return outcome,
+            }
+        }
+        match self.ask_list(name, list).await {
+            Answer::Listed(_) => Outcome::Permit,
+            Answer::NotListed => Outcome::Dunno,
+            Answer::Failed => {
+                let (name, class) = (self.name_of(Subject::Client), Subject::Client.class());
+                self.defer_if_reject(Reject::new(450, "4.7.1", &name, class, "Service unavailable"));
+                Outcome::Dunno
+            }
+        }
+    }
+
+    /// The domain to look up and `$rbl_what`.
+    fn list_subject(&mut self, subject: Subject) -> Option<(String, BString)> {
+        let (domain, what): (BString, BString) = match subject {
+            Subject::Client => (self.session.client().name.clone(), self.session.client().name.clone()),
+            Subject::ReverseClient => (self.session.client().reverse_name.clone(), self.session.client().reverse_name.clone()),
+            Subject::Helo => (self.session.helo()?.to_owned(), self.session.helo()?.to_owned()),
+            Subject::Sender => {
+                let sender = self.session.transaction().map(|transaction| &transaction.sender)?;
+                (sender.domain()?.to_owned(), sender.as_bytes().to_owned())
+            }
+            Subject::Recipient => {
+                let recipient = &self.session.candidate()?.address;
+                (recipient.domain()?.to_owned(), recipient.as_bytes().to_owned())
+            }
+            _ => return None,
+        };
+        let text = domain.to_str().ok()?.trim_end_matches('.');
+        // Address literals and names that no DNS name can be are listed nowhere.
+        if text == "unknown" || text.starts_with('[') || text.is_empty() {
+            return None;
+        }
+        Some((posthaste_address::idn::to_ascii(text).unwrap_or_else(|_| text.to_owned()), what))
+    }
+
+    /// `rbl_reply_maps`, `default_rbl_reply`.
+    fn list_reply(&self, listed: &Listed<'_>, text: &str) -> Reject {
+        let rules = self.rules;
+        let template = match rules.rbl_reply_maps.find(BStr::new(listed.list.zone.as_bytes())) {
+            Ok(Some(template)) => template,
+            Ok(None) => BString::from(rules.default_rbl_reply.as_str()),
+            Err(_) => return self.temporary_lookup_failure(listed.what.as_bstr()),
+        };
+        let expanded = self.expand(template.as_bstr(), &mut |name| {
+            Some(match name {
+                "rbl_code" => BString::from(rules.maps_rbl_reject_code.to_string()),
+                "rbl_domain" => BString::from(listed.list.zone.as_str()),
+                "rbl_reason" | "rbl_txt" => BString::from(text),
+                "rbl_what" => listed.what.clone(),
+                "rbl_class" => BString::from(listed.subject.class()),
+                _ => return None,
+            })
+        });
+        match Reject::from_template(expanded.as_bstr()) {
+            Some(mut reject) => {
+                reject.class = notice::POLICY;
+                reject
+            }
+            None => {
+                warn!(rules.log, "rbl response code configuration error: {expanded}");
+                Reject::plain(450, "4.7.1 Service unavailable").software()
+            }
+        }
+    }
+}
+
+/// The name of an address in a DNS list: its octets or nibbles backwards.
+fn list_name(ip: std::net::IpAddr) -> String {
+    let name = reverse_name(ip);
+    name.trim_end_matches(".in-addr.arpa").trim_end_matches(".ip6.arpa").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(spec: &str, address: &str) -> bool {
+        DnsList::parse(spec).unwrap().counts(address.parse().unwrap())
+    }
+
+    /// S-UBE-27.
+    #[test]
+    fn reply_filters() {
+        assert!(counts("bl.example", "127.0.0.99"));
+        assert!(counts("bl.example=127.0.0.2", "127.0.0.2"));
+        assert!(!counts("bl.example=127.0.0.2", "127.0.0.3"));
+        assert!(counts("bl.example=127.0.0.[2..11;13]", "127.0.0.13"));
+        assert!(!counts("bl.example=127.0.0.[2..11;13]", "127.0.0.12"));
+        assert!(counts("bl.example=127.[0;1].[0..3].4", "127.1.3.4"));
+        for spec in ["=1.2.3.4", "a=1.2.3", "a=1.2.3.4.5", "a=1.2.3.[5", "a=1.2.3.[5..4]", "a=1.2.3.256", "a=", "a=1.2.3.4."] {
+            assert!(DnsList::parse(spec).is_err(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn names_of_addresses() {
+        assert_eq!(list_name("192.0.2.10".parse().unwrap()), "10.2.0.192");
+        assert!(list_name("2001:db8::1".parse().unwrap()).ends_with("8.b.d.0.1.0.0.2"));
+    }
+}

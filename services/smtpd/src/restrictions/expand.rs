@@ -1,0 +1,119 @@
+//! `$name` in reply templates: `default_rbl_reply`, `smtpd_reject_footer`.
+
+use super::eval::Evaluation;
+use crate::mail::Mail;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_config::expand::{MacroError, expand};
+use posthaste_log::warn;
+use posthaste_smtp_protocol::server::Client;
+
+impl Evaluation<'_> {
+    /// Expands a template with the session's data, made harmless by `smtpd_expansion_filter`. `extra` knows names of its own.
+    pub fn expand(&self, template: &BStr, extra: &mut dyn FnMut(&str) -> Option<BString>) -> BString {
+        let session = self.session;
+        let filter = &self.rules.expansion_filter;
+        let result = expand::<MacroError>(template, &mut |name| {
+            let value = extra(name).or_else(|| session_value(name, session));
+            Ok(value.map(|value| filtered(&value, filter)))
+        });
+        result.map(BString::from).unwrap_or_else(|error| {
+            warn!(self.rules.log, "bad macro in reply template \"{template}\": {error}");
+            template.to_owned()
+        })
+    }
+}
+
+fn session_value(name: &str, session: &posthaste_smtp_protocol::server::Session<Mail>) -> Option<BString> {
+    let sender = || session.transaction().map(|transaction| &transaction.sender);
+    let recipient = || session.candidate().map(|candidate| &candidate.address);
+    let null = |text: &BStr| if text.is_empty() { BString::from("<>") } else { text.to_owned() };
+    Some(match name {
+        "sender" => null(sender()?.as_bytes()),
+        "sender_name" => null(sender()?.local()),
+        "sender_domain" => sender()?.domain().unwrap_or_default().to_owned(),
+        "recipient" => null(recipient()?.as_bytes()),
+        "recipient_name" => null(recipient()?.local()),
+        "recipient_domain" => recipient()?.domain().unwrap_or_default().to_owned(),
+        _ => return client_value(name, session.client(), session.helo()),
+    })
+}
+
+/// The names that are known from the connection on.
+pub fn client_value(name: &str, client: &Client, helo: Option<&BStr>) -> Option<BString> {
+    Some(match name {
+        "client" => BString::from(client.label(false)),
+        "client_address" => client.address.clone(),
+        "client_name" => client.name.clone(),
+        "client_port" => client.port.clone(),
+        "reverse_client_name" => client.reverse_name.clone(),
+        "server_address" => client.server_address.clone(),
+        "server_port" => client.server_port.clone(),
+        "server_name" => return None,
+        "helo_name" => helo.unwrap_or_default().to_owned(),
+        "localtime" => BString::from(crate::date::local_time()),
+        _ => return None,
+    })
+}
+
+/// Characters that are not in `smtpd_expansion_filter` become `_`; the texts go into replies and logs.
+pub fn filtered(value: &[u8], filter: &[u8]) -> Vec<u8> {
+    value.iter().map(|&c| if filter.contains(&c) { c } else { b'_' }).collect()
+}
+
+/// C escapes as in `smtpd_expansion_filter`: `\t`, `\40`, `\\`.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes().peekable();
+    while let Some(c) = bytes.next() {
+        if c != b'\\' {
+            out.push(c);
+            continue;
+        }
+        match bytes.next() {
+            Some(b't') => out.push(b'\t'),
+            Some(b'n') => out.push(b'\n'),
+            Some(b'r') => out.push(b'\r'),
+            Some(b'a') => out.push(7),
+            Some(b'b') => out.push(8),
+            Some(b'v') => out.push(11),
+            Some(b'f') => out.push(12),
+            Some(first @ b'0'..=b'7') => {
+                let mut value = u32::from(first - b'0');
+                for _ in 0..2 {
+                    match bytes.peek() {
+                        Some(digit @ b'0'..=b'7') => value = value * 8 + u32::from(digit - b'0'),
+                        _ => break,
+                    }
+                    bytes.next();
+                }
+                out.push((value & 0xff) as u8);
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes() {
+        assert_eq!(unescape(r"\t\40a\\b\101"), b"\t a\\bA");
+    }
+
+    #[test]
+    fn filter() {
+        assert_eq!(filtered(b"a\nb", b"ab"), b"a_b");
+    }
+
+    #[test]
+    fn client_names() {
+        let client = Client { name: "c.example".into(), ..Client::local() };
+        assert_eq!(client_value("client", &client, None).unwrap(), "c.example[127.0.0.1]");
+        assert_eq!(client_value("helo_name", &client, Some("x".into())).unwrap(), "x");
+        assert_eq!(client_value("nonsense", &client, None), None);
+    }
+}

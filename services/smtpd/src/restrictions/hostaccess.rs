@@ -1,0 +1,146 @@
+//! `check_…_mx_access`, `check_…_ns_access`, `check_…_a_access`: the hosts behind a name.
+
+use super::eval::{Evaluation, Outcome};
+use super::hosts::{dns_name, literal};
+use super::parse::{Hosts, Subject};
+use super::reply::Reject;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_dns::{Data, Families, NativeError};
+use posthaste_log::warn;
+use posthaste_table::Maps;
+
+impl Evaluation<'_> {
+    /// Looks the hosts of a name up in an access table, by name and by address.
+    pub async fn host_access(&mut self, subject: Subject, hosts: Hosts, maps: &Maps, list: Subject) -> Outcome {
+        let domain = match subject {
+            Subject::Client => self.session.client().name.clone(),
+            Subject::ReverseClient => self.session.client().reverse_name.clone(),
+            Subject::Helo => self.session.helo().unwrap_or_default().to_owned(),
+            Subject::Sender => self.session.transaction().and_then(|t| t.sender.domain()).unwrap_or_default().to_owned(),
+            Subject::Recipient => self.session.candidate().and_then(|c| c.address.domain()).unwrap_or_default().to_owned(),
+            _ => BString::default(),
+        };
+        if domain.is_empty() || (matches!(subject, Subject::Client | Subject::ReverseClient) && domain == "unknown") {
+            return Outcome::Dunno;
+        }
+        // `user@[1.2.3.4]` is that host.
+        if let Some(found) = literal(domain.as_bstr()) {
+            let Some(ip) = found.filter(|_| hosts != Hosts::NameServer) else { return Outcome::Dunno };
+            let address = BString::from(ip.to_string());
+            let value = self.network_lookup(maps, address.as_bstr());
+            return self.host_result(value, subject, maps, list).await;
+        }
+        let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
+        let names = match hosts {
+            Hosts::Address => vec![name],
+            Hosts::MailExchanger => match self.exchangers(&name, subject).await {
+                Ok(names) => names,
+                Err(outcome) => return outcome,
+            },
+            Hosts::NameServer => match self.name_servers(&name, subject).await {
+                Ok(names) => names,
+                Err(outcome) => return outcome,
+            },
+        };
+        let kind = match hosts {
+            Hosts::Address => "A/AAAA",
+            Hosts::MailExchanger => "MX",
+            Hosts::NameServer => "NS",
+        };
+        for host in names {
+            if hosts != Hosts::Address {
+                let value = self.domain_lookup(maps, BStr::new(host.as_bytes()));
+                let outcome = self.host_result(value, subject, maps, list).await;
+                if outcome != Outcome::Dunno {
+                    return outcome;
+                }
+            }
+            let families = Families { ipv4: true, ipv6: self.rules.resolver.families().ipv6 };
+            match self.rules.resolver.native_addresses(&host, families).await {
+                Ok(addresses) => {
+                    for ip in addresses {
+                        let address = BString::from(ip.to_string());
+                        let value = self.network_lookup(maps, address.as_bstr());
+                        let outcome = self.host_result(value, subject, maps, list).await;
+                        if outcome != Outcome::Dunno {
+                            return outcome;
+                        }
+                    }
+                }
+                Err(NativeError { error, .. }) => {
+                    let name = self.name_of(subject);
+                    let reason = error.native_text();
+                    warn!(self.rules.log, "Unable to look up {kind} host {host} for {} {name}: {reason}", subject.class());
+                }
+            }
+        }
+        Outcome::Dunno
+    }
+
+    /// MX hosts, or the name itself if it has none.
+    async fn exchangers(&mut self, name: &str, subject: Subject) -> Result<Vec<String>, Outcome> {
+        match self.rules.resolver.mx(name).await {
+            Ok(answer) => Ok(answer
+                .records
+                .iter()
+                .filter_map(|record| match &record.data {
+                    Data::Mx { host, .. } => Some(host.clone()),
+                    _ => None,
+                })
+                .collect()),
+            Err(error) if error.temporary() => Err(self.host_lookup_later("MX", name, subject, &error.to_string())),
+            Err(error) if error.not_found() => Ok(vec![name.to_owned()]),
+            Err(_) => Ok(vec![name.to_owned()]),
+        }
+    }
+
+    /// The name servers of the name or of the nearest parent that has some.
+    async fn name_servers(&mut self, name: &str, subject: Subject) -> Result<Vec<String>, Outcome> {
+        let mut zone = name;
+        loop {
+            match self.rules.resolver.query(zone, posthaste_dns::Type::Ns).await {
+                Ok(answer) => {
+                    return Ok(answer
+                        .records
+                        .iter()
+                        .filter_map(|record| match &record.data {
+                            Data::Ns(host) => Some(host.clone()),
+                            _ => None,
+                        })
+                        .collect());
+                }
+                Err(error) if error.temporary() => return Err(self.host_lookup_later("NS", name, subject, &error.to_string())),
+                Err(_) => match zone.split_once('.') {
+                    Some((_, parent)) if parent.contains('.') => zone = parent,
+                    _ => return Ok(Vec::new()),
+                },
+            }
+        }
+    }
+
+    fn host_lookup_later(&mut self, kind: &str, host: &str, subject: Subject, reason: &str) -> Outcome {
+        warn!(self.rules.log, "Unable to look up {kind} host {host} for {} {}: {reason}", subject.class(), self.name_of(subject));
+        Outcome::Dunno
+    }
+
+    async fn host_result(
+        &mut self,
+        value: Result<Option<BString>, posthaste_table::TableError>,
+        subject: Subject,
+        maps: &Maps,
+        list: Subject,
+    ) -> Outcome {
+        let name = self.name_of(subject);
+        let outcome = match value {
+            Ok(None) => return Outcome::Dunno,
+            Ok(Some(value)) => Box::pin(self.result(maps, value.as_bstr(), name.as_bstr(), subject, list)).await,
+            Err(error) => return self.lookup_failed(&error, name.as_bstr(), subject),
+        };
+        if outcome == Outcome::Permit {
+            // Strangers choose their own mail exchangers and name servers: a permit by these would let anybody in.
+            warn!(self.rules.log, "{}: OK is not allowed for the hosts behind a name; use DUNNO instead", maps.title());
+            return self.reject(Reject::plain(451, "4.3.5 Server configuration error").software());
+        }
+        outcome
+    }
+}

@@ -1,0 +1,336 @@
+//! Access restrictions (SMTPD_ACCESS_README, postconf(5), access(5)): `smtpd_…_restrictions` and the checks built into each command.
+//!
+//! The lists are parsed and their tables opened once ([`Rules::open`]). [`Rules::check`] evaluates what the engine asks for, in Postfix's order; what
+//! an evaluation remembers between two commands (`defer_if_permit` of an earlier stage) is in [`Memory`], which belongs to the session.
+
+mod access;
+mod destination;
+mod dnslist;
+mod eval;
+mod expand;
+mod hostaccess;
+mod hosts;
+mod parse;
+mod reply;
+
+use crate::mail::Mail;
+use eval::{Evaluation, Outcome};
+use parse::{Parser, Restriction, Subject};
+use posthaste_config::{Config, ConfigError, split_list};
+use posthaste_dns::Resolver;
+use posthaste_log::{Logger, warn};
+use posthaste_route::{Route, Router};
+use posthaste_service::Fatal;
+use posthaste_smtp_protocol::server::{Action, Check, Refusal, Session, Verdict};
+use posthaste_table::{AddressList, DomainList, Maps};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+pub use reply::Reject;
+
+/// All that the restrictions need of the configuration.
+pub struct Rules {
+    client: Vec<Restriction>,
+    helo: Vec<Restriction>,
+    sender: Vec<Restriction>,
+    relay: Vec<Restriction>,
+    recipient: Vec<Restriction>,
+    data: Vec<Restriction>,
+    end_of_data: Vec<Restriction>,
+    etrn: Vec<Restriction>,
+    classes: HashMap<Rc<str>, Rc<[Restriction]>>,
+    class_names: Vec<String>,
+    relay_first: bool,
+    delay_reject: bool,
+    reject_unlisted_recipient: bool,
+    reject_unlisted_sender: bool,
+    mynetworks: AddressList,
+    own_addresses: Vec<IpAddr>,
+    mx_backup_networks: AddressList,
+    access_parents: bool,
+    delimiters: String,
+    owner_request_special: bool,
+    null_key: String,
+    allow_untrusted_routing: bool,
+    show_table_name: bool,
+    no_unknown_recipient_checks: bool,
+    log_permit: Option<DomainList>,
+    local_recipient_maps: Maps,
+    virtual_alias_maps: Maps,
+    virtual_mailbox_maps: Maps,
+    relay_recipient_maps: Maps,
+    relocated_maps: Maps,
+    canonical_maps: Maps,
+    recipient_canonical_maps: Maps,
+    sender_canonical_maps: Maps,
+    rbl_reply_maps: Maps,
+    default_rbl_reply: String,
+    expansion_filter: Vec<u8>,
+    codes: Codes,
+    maps_rbl_reject_code: u16,
+    double_bounce: String,
+    myorigin: String,
+    router: Rc<Router>,
+    resolver: Resolver,
+    log: Logger,
+}
+
+/// `…_reject_code` and `…_tempfail_action`.
+struct Codes {
+    reject: u16,
+    defer: u16,
+    access_map_reject: u16,
+    access_map_defer: u16,
+    invalid_hostname: u16,
+    non_fqdn: u16,
+    unknown_hostname: u16,
+    unknown_client: u16,
+    unknown_address: u16,
+    relay_domains: u16,
+    unknown_local: u16,
+    unknown_alias: u16,
+    unknown_mailbox: u16,
+    unknown_relay: u16,
+    multi_recipient_bounce: u16,
+    plaintext: u16,
+    unknown_address_defers: bool,
+    unknown_helo_defers: bool,
+}
+
+/// What checks remember for later ones of the same session.
+#[derive(Default)]
+pub struct Memory {
+    client: Option<Reject>,
+    helo: Option<Reject>,
+    sender: Option<Reject>,
+    /// Where the present sender would be sent, from MAIL on.
+    sender_route: Option<Route>,
+}
+
+/// The result of a check.
+pub struct Checked {
+    /// For the engine.
+    pub verdict: Verdict,
+    /// For the transaction.
+    pub actions: Vec<Action>,
+}
+
+const NEED_PROTECTION: &str = "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: \
+    reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit or check_relay_domains";
+
+impl Rules {
+    /// Parses the lists and opens the tables. Fatal when nothing keeps strangers from relaying.
+    pub fn open(config: &Config, router: Rc<Router>, resolver: Resolver, log: Logger) -> Result<Rules, Fatal> {
+        let mut parser = Parser::new(config)?;
+        let relay = parser.parameter("smtpd_relay_restrictions", Subject::Recipient)?;
+        let recipient = parser.parameter("smtpd_recipient_restrictions", Subject::Recipient)?;
+        if !parse::protects_relay(&relay) && !parse::protects_relay(&recipient) {
+            return Err(Fatal(NEED_PROTECTION.into()));
+        }
+        let parents = config.text("parent_domain_matches_subdomains")?;
+        let has_parents = |list: &str| split_list(&parents).any(|word| word == list);
+        let maps = |name: &str| -> Result<Maps, ConfigError> { Ok(Maps::open(name, &config.text(name)?, config)) };
+        let address_list = |name: &str| -> Result<AddressList, Fatal> {
+            AddressList::open(name, &config.text(name)?, has_parents(name), config).map_err(|error| Fatal(error.to_string()))
+        };
+        let code = |name: &str| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(name)?).unwrap_or(0)) };
+        let defers = |name: &str| -> Result<bool, Fatal> {
+            match config.text(name)?.as_str() {
+                "defer" => Ok(true),
+                "defer_if_permit" => Ok(false),
+                other => Err(Fatal(format!("bad configuration: {name} = {other}"))),
+            }
+        };
+        let permit_actions = config.text("smtpd_log_access_permit_actions")?;
+        let log_permit = match permit_actions.is_empty() {
+            true => None,
+            false => Some(
+                DomainList::open("smtpd_log_access_permit_actions", &permit_actions, false, config).map_err(|error| Fatal(error.to_string()))?,
+            ),
+        };
+        let overrides = config.text("receive_override_options")?;
+        Ok(Rules {
+            client: parser.parameter("smtpd_client_restrictions", Subject::Client)?,
+            helo: parser.parameter("smtpd_helo_restrictions", Subject::Helo)?,
+            sender: parser.parameter("smtpd_sender_restrictions", Subject::Sender)?,
+            relay,
+            recipient,
+            data: parser.parameter("smtpd_data_restrictions", Subject::Data)?,
+            end_of_data: parser.parameter("smtpd_end_of_data_restrictions", Subject::EndOfData)?,
+            etrn: parser.parameter("smtpd_etrn_restrictions", Subject::Etrn)?,
+            classes: parser.classes()?,
+            class_names: split_list(&config.text("smtpd_restriction_classes")?).map(str::to_owned).collect(),
+            relay_first: config.bool("smtpd_relay_before_recipient_restrictions")?,
+            delay_reject: config.bool("smtpd_delay_reject")?,
+            reject_unlisted_recipient: config.bool("smtpd_reject_unlisted_recipient")?,
+            reject_unlisted_sender: config.bool("smtpd_reject_unlisted_sender")?,
+            mynetworks: address_list("mynetworks")?,
+            own_addresses: config.own_addresses()?.into_iter().map(|entry| entry.address).chain(config.proxy_addresses()?).collect(),
+            mx_backup_networks: address_list("permit_mx_backup_networks")?,
+            access_parents: has_parents("smtpd_access_maps"),
+            delimiters: config.text("recipient_delimiter")?,
+            owner_request_special: config.bool("owner_request_special")?,
+            null_key: config.text("smtpd_null_access_lookup_key")?,
+            allow_untrusted_routing: config.bool("allow_untrusted_routing")?,
+            show_table_name: config.bool("show_user_unknown_table_name")?,
+            no_unknown_recipient_checks: split_list(&overrides).any(|word| word == "no_unknown_recipient_checks"),
+            log_permit,
+            local_recipient_maps: maps("local_recipient_maps")?,
+            virtual_alias_maps: maps("virtual_alias_maps")?,
+            virtual_mailbox_maps: maps("virtual_mailbox_maps")?,
+            relay_recipient_maps: maps("relay_recipient_maps")?,
+            relocated_maps: maps("relocated_maps")?,
+            canonical_maps: maps("canonical_maps")?,
+            recipient_canonical_maps: maps("recipient_canonical_maps")?,
+            sender_canonical_maps: maps("sender_canonical_maps")?,
+            rbl_reply_maps: maps("rbl_reply_maps")?,
+            default_rbl_reply: config.text("default_rbl_reply")?,
+            expansion_filter: expand::unescape(&config.text("smtpd_expansion_filter")?),
+            codes: Codes {
+                reject: code("reject_code")?,
+                defer: code("defer_code")?,
+                access_map_reject: code("access_map_reject_code")?,
+                access_map_defer: code("access_map_defer_code")?,
+                invalid_hostname: code("invalid_hostname_reject_code")?,
+                non_fqdn: code("non_fqdn_reject_code")?,
+                unknown_hostname: code("unknown_hostname_reject_code")?,
+                unknown_client: code("unknown_client_reject_code")?,
+                unknown_address: code("unknown_address_reject_code")?,
+                relay_domains: code("relay_domains_reject_code")?,
+                unknown_local: code("unknown_local_recipient_reject_code")?,
+                unknown_alias: code("unknown_virtual_alias_reject_code")?,
+                unknown_mailbox: code("unknown_virtual_mailbox_reject_code")?,
+                unknown_relay: code("unknown_relay_recipient_reject_code")?,
+                multi_recipient_bounce: code("multi_recipient_bounce_reject_code")?,
+                plaintext: code("plaintext_reject_code")?,
+                unknown_address_defers: defers("unknown_address_tempfail_action")?,
+                unknown_helo_defers: defers("unknown_helo_hostname_tempfail_action")?,
+            },
+            maps_rbl_reject_code: code("maps_rbl_reject_code")?,
+            double_bounce: config.text("double_bounce_sender")?,
+            myorigin: config.text("myorigin")?,
+            router,
+            resolver,
+            log,
+        })
+    }
+
+    /// The clients that may relay.
+    pub fn mynetworks(&self) -> &AddressList {
+        &self.mynetworks
+    }
+
+    /// Makes a check for the engine.
+    pub async fn check(&self, check: Check, session: &Session<Mail>, memory: &mut Memory) -> Checked {
+        let mut evaluation = Evaluation::new(self, session, std::mem::take(memory));
+        let outcome = self.stage(check, &mut evaluation).await;
+        let (verdict, actions) = evaluation.finish(outcome, memory);
+        Checked { verdict, actions }
+    }
+
+    async fn stage(&self, check: Check, evaluation: &mut Evaluation<'_>) -> Outcome {
+        match check {
+            Check::Connect => {
+                let outcome = evaluation.list(&self.client, Subject::Client).await;
+                evaluation.memory.client = evaluation.defer_if_permit.clone();
+                evaluation.keep_deferral(outcome)
+            }
+            Check::Helo => {
+                evaluation.recall(&[Subject::Client]);
+                let outcome = evaluation.list(&self.helo, Subject::Helo).await;
+                evaluation.memory.helo = evaluation.defer_if_permit.clone();
+                evaluation.keep_deferral(outcome)
+            }
+            Check::Mail => {
+                let outcome = evaluation.sender_address();
+                if outcome.ends() || self.delay_reject {
+                    return outcome;
+                }
+                evaluation.recall(&[Subject::Client, Subject::Helo]);
+                let mut outcome = evaluation.list(&self.sender, Subject::Sender).await;
+                if !outcome.ends() && self.reject_unlisted_sender && !evaluation.sender_checked {
+                    outcome = evaluation.reject_unlisted_sender();
+                }
+                evaluation.memory.sender = evaluation.defer_if_permit.clone();
+                evaluation.keep_deferral(outcome)
+            }
+            Check::Recipient => {
+                let outcome = evaluation.recipient_address();
+                if outcome.ends() {
+                    return outcome;
+                }
+                self.recipient_stage(evaluation).await
+            }
+            Check::Verify => {
+                let outcome = evaluation.recipient_address();
+                if outcome.ends() {
+                    return outcome;
+                }
+                self.recipient_stage(evaluation).await
+            }
+            Check::Data => evaluation.list(&self.data, Subject::Data).await,
+            Check::EndOfMessage => evaluation.list(&self.end_of_data, Subject::EndOfData).await,
+            Check::Etrn => {
+                if self.delay_reject {
+                    for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo)] {
+                        let outcome = evaluation.list(list, subject).await;
+                        if outcome.ends() {
+                            return outcome;
+                        }
+                    }
+                } else {
+                    evaluation.recall(&[Subject::Client, Subject::Helo]);
+                }
+                evaluation.list(&self.etrn, Subject::Etrn).await
+            }
+        }
+    }
+
+    async fn recipient_stage(&self, evaluation: &mut Evaluation<'_>) -> Outcome {
+        if self.delay_reject {
+            for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo), (&self.sender, Subject::Sender)] {
+                let outcome = evaluation.list(list, subject).await;
+                if outcome.ends() {
+                    return outcome;
+                }
+            }
+            if self.reject_unlisted_sender && !evaluation.sender_checked {
+                let outcome = evaluation.reject_unlisted_sender();
+                if outcome.ends() {
+                    return outcome;
+                }
+            }
+        } else {
+            evaluation.recall(&[Subject::Client, Subject::Helo, Subject::Sender]);
+        }
+        let lists = if self.relay_first { [&self.relay, &self.recipient] } else { [&self.recipient, &self.relay] };
+        for list in lists {
+            let outcome = evaluation.list(list, Subject::Recipient).await;
+            if outcome.ends() {
+                return outcome;
+            }
+        }
+        if self.reject_unlisted_recipient && !evaluation.recipient_checked {
+            return evaluation.reject_unlisted_recipient();
+        }
+        Outcome::Dunno
+    }
+
+    /// Says once per start what in the lists will never do what its author thinks.
+    pub fn warn_of_faults(&self) {
+        for restriction in [&self.client, &self.helo, &self.sender, &self.relay, &self.recipient, &self.data, &self.end_of_data, &self.etrn]
+            .into_iter()
+            .flatten()
+        {
+            if let Restriction::Obsolete(text) = restriction {
+                warn!(self.log, "{text}");
+            }
+        }
+    }
+}
+
+/// A refusal without a place in the lists: rates, disk space.
+pub fn refuse(reply: impl Into<String>, class: u8) -> Verdict {
+    Verdict::Refuse(Refusal { reply: reply.into(), class, log: true })
+}
