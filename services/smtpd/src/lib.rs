@@ -1,11 +1,108 @@
-//! smtpd(8).
+//! smtpd(8): receives mail over SMTP.
+//!
+//! The protocol is [`posthaste_smtp_protocol::server`], which does no I/O. Here are the socket and its timeouts ([`session`]), the client's name and
+//! limits, the access restrictions ([`restrictions`]), the way of the message into the queue ([`mail`], [`notify`]), and what
+//! the postmaster is told ([`report`]).
+//!
+//! One process serves all clients of its master.cf entry, each in a task of a runtime with one thread. An idle client costs its socket, a timer and
+//! the state of its session; buffers are borrowed from a pool while a command or data is on its way.
 
+mod date;
+mod keywords;
+mod limits;
+mod mail;
+mod notify;
+mod refusals;
+mod report;
+mod restrictions;
+mod session;
+mod settings;
+mod space;
+mod standalone;
+mod transport;
+
+use posthaste_cleanup_protocol::Profile;
+use posthaste_config::Config;
+use posthaste_dns::Resolver;
+use posthaste_log::Logger;
+use posthaste_queue::Queue;
+use posthaste_queue::commit::Committer;
+use posthaste_route::Router;
+use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
+use posthaste_smtp_protocol::server as protocol;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Threads that sync queue files.
+const COMMIT_THREADS: usize = 8;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("smtpd: fatal: this program is not finished");
-    ExitCode::FAILURE
+    if standalone::wanted(&arguments) {
+        return standalone::main(arguments);
+    }
+    posthaste_service::run::<Smtpd>(Spec { program: "smtpd", privileged: false, connects: true, executes: false }, arguments)
+}
+
+/// What all sessions of the process share.
+pub(crate) struct Smtpd {
+    protocol: Rc<protocol::Settings>,
+    settings: settings::Settings,
+    restrictions: restrictions::Rules,
+    keywords: keywords::Keywords,
+    limits: limits::Limits,
+    resolver: Resolver,
+    queue: Queue,
+    profile: Arc<Profile>,
+    committer: Committer,
+    notifier: Rc<notify::Notifier>,
+    buffers: transport::Buffers,
+    space: space::Space,
+    dates: date::Dates,
+    log: Logger,
+}
+
+impl Smtpd {
+    fn build(config: &Config, cleanup: &Config, service: &str, log: &Logger) -> Result<Smtpd, Fatal> {
+        let router = Rc::new(Router::open(config, false)?);
+        let resolver = Resolver::new(posthaste_dns::Settings::from_config(config, log.clone())?);
+        let restrictions = restrictions::Rules::open(config, Rc::clone(&router), resolver.clone(), log.clone())?;
+        Ok(Smtpd {
+            protocol: Rc::new(settings::protocol(config, log)?),
+            settings: settings::Settings::read(config)?,
+            restrictions,
+            keywords: keywords::Keywords::open(config, log)?,
+            limits: limits::Limits::open(config, service)?,
+            resolver,
+            queue: Queue::open(config)?,
+            profile: Profile::open(cleanup)?,
+            committer: Committer::new(COMMIT_THREADS),
+            notifier: Rc::new(notify::Notifier::new("public/qmgr")),
+            buffers: transport::Buffers::default(),
+            space: space::Space::default(),
+            dates: date::Dates::default(),
+            log: log.clone(),
+        })
+    }
+}
+
+impl Service for Smtpd {
+    fn open(setup: &Setup) -> Result<Smtpd, Fatal> {
+        let smtpd = Smtpd::build(&setup.config, &setup.config, &setup.service, &setup.log)?;
+        smtpd.restrictions.warn_of_faults();
+        Ok(smtpd)
+    }
+
+    fn started(self: &Rc<Self>, _setup: &Setup) {
+        self.notifier.start();
+    }
+
+    async fn serve(self: Rc<Self>, client: Connection) {
+        match client {
+            Connection::Tcp(stream) => session::serve(self, transport::Transport::Tcp(stream)).await,
+            Connection::Unix(stream) => session::serve(self, transport::Transport::Unix(stream)).await,
+        }
+    }
 }

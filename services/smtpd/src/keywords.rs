@@ -1,0 +1,53 @@
+//! What is looked up for each client when it connects: EHLO keywords to leave out, exemption from the rule on bare newlines.
+
+use posthaste_config::{Config, split_list};
+use posthaste_log::warn;
+use posthaste_service::Fatal;
+use posthaste_smtp_protocol::server::{Client, Rules, keyword};
+use posthaste_table::{AddressList, Maps};
+
+/// `smtpd_discard_ehlo_keywords`, `…_address_maps`, `smtpd_forbid_bare_newline_exclusions`.
+pub struct Keywords {
+    all: u32,
+    maps: Maps,
+    bare_newline: AddressList,
+    log: posthaste_log::Logger,
+}
+
+impl Keywords {
+    pub fn open(config: &Config, log: &posthaste_log::Logger) -> Result<Keywords, Fatal> {
+        let parents = config.text("parent_domain_matches_subdomains")?;
+        let name = "smtpd_forbid_bare_newline_exclusions";
+        // "The same parent-domain matching behavior as mynetworks."
+        let has_parents = split_list(&parents).any(|word| word == "mynetworks");
+        let exclusions = AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?;
+        let maps = "smtpd_discard_ehlo_keyword_address_maps";
+        Ok(Keywords {
+            all: bits(&config.text("smtpd_discard_ehlo_keywords")?, log),
+            maps: Maps::open(maps, &config.text(maps)?, config),
+            bare_newline: exclusions,
+            log: log.clone(),
+        })
+    }
+
+    /// The rules for one client.
+    pub fn of(&self, client: &Client) -> Rules {
+        let mut discard = self.all;
+        // The table's answer takes the place of the general list.
+        if let Ok(Some(value)) = self.maps.find(client.address.as_slice().into()) {
+            discard = bits(&String::from_utf8_lossy(&value), &self.log);
+        }
+        let excluded = self.bare_newline.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(false);
+        Rules { discard, bare_newline_excluded: excluded }
+    }
+}
+
+fn bits(value: &str, log: &posthaste_log::Logger) -> u32 {
+    split_list(value).fold(0, |bits, word| match keyword::bit(word) {
+        Some(bit) => bits | bit,
+        None => {
+            warn!(log, "unknown EHLO keyword \"{word}\" in \"{value}\"");
+            bits
+        }
+    })
+}

@@ -1,0 +1,224 @@
+//! Limits per client: connections at one time, and rates of connections, messages and recipients (anvil(8)).
+//!
+//! All clients of a master.cf entry are in one process, so the counts are here and no other process is asked.
+
+use posthaste_config::{Config, split_list};
+use posthaste_service::Fatal;
+use posthaste_smtp_protocol::server::Client;
+use posthaste_table::AddressList;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Counts and limits.
+pub struct Limits {
+    count: u32,
+    rates: [u32; 3],
+    window: Duration,
+    ipv4_bits: u8,
+    ipv6_bits: u8,
+    exceptions: AddressList,
+    service: String,
+    clients: RefCell<HashMap<IpAddr, Counts>>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    connections: u32,
+    since: Instant,
+    events: [u32; 3],
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    Connection,
+    Message,
+    Recipient,
+}
+
+/// A limit that was exceeded.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The line for the log, as a warning.
+    pub log: String,
+}
+
+impl Limits {
+    pub fn open(config: &Config, service: &str) -> Result<Limits, Fatal> {
+        let number = |name: &str| -> Result<u32, Fatal> { Ok(u32::try_from(config.int(name)?.max(0)).unwrap_or(u32::MAX)) };
+        let bits = |name: &str| -> Result<u8, Fatal> { Ok(u8::try_from(config.int(name)?).unwrap_or(u8::MAX)) };
+        let parents = config.text("parent_domain_matches_subdomains")?;
+        let name = "smtpd_client_event_limit_exceptions";
+        let has_parents = split_list(&parents).any(|word| word == name);
+        Ok(Limits {
+            count: number("smtpd_client_connection_count_limit")?,
+            rates: [
+                number("smtpd_client_connection_rate_limit")?,
+                number("smtpd_client_message_rate_limit")?,
+                number("smtpd_client_recipient_rate_limit")?,
+            ],
+            window: config.time("anvil_rate_time_unit")?,
+            ipv4_bits: bits("smtpd_client_ipv4_prefix_length")?,
+            ipv6_bits: bits("smtpd_client_ipv6_prefix_length")?,
+            exceptions: AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?,
+            service: service.to_owned(),
+            clients: RefCell::default(),
+        })
+    }
+
+    /// The client as counted: nothing when it is exempt, or when there is nothing to count.
+    pub fn connect(&self, client: &Client) -> (Option<Ticket<'_>>, Result<(), Exceeded>) {
+        let Some(ip) = client.ip else { return (None, Ok(())) };
+        let wanted = self.count > 0 || self.rates.iter().any(|rate| *rate > 0);
+        if !wanted || self.exceptions.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(true) {
+            return (None, Ok(()));
+        }
+        let key = network(ip, self.ipv4_bits, self.ipv6_bits);
+        let ticket = Ticket { limits: self, key };
+        let now = Instant::now();
+        let connections = {
+            let mut clients = self.clients.borrow_mut();
+            let counts = clients.entry(key).or_insert(Counts { connections: 0, since: now, events: [0; 3] });
+            counts.connections += 1;
+            counts.connections
+        };
+        let rate = ticket.count(Event::Connection, now);
+        let from = client.label(false);
+        let result = if self.count > 0 && connections > self.count {
+            Err(Exceeded { log: format!("Connection concurrency limit exceeded: {connections} from {from} for service {}", self.service) })
+        } else if self.rates[0] > 0 && rate > self.rates[0] {
+            Err(Exceeded { log: format!("Connection rate limit exceeded: {rate} from {from} for service {}", self.service) })
+        } else {
+            Ok(())
+        };
+        (Some(ticket), result)
+    }
+}
+
+/// A connected client; dropping it ends its count.
+pub struct Ticket<'a> {
+    limits: &'a Limits,
+    key: IpAddr,
+}
+
+impl Ticket<'_> {
+    /// Counts a message or recipient.
+    pub fn event(&self, event: Event, client: &Client) -> Result<(), Exceeded> {
+        let limit = self.limits.rates[event as usize];
+        if limit == 0 {
+            return Ok(());
+        }
+        let rate = self.count(event, Instant::now());
+        if rate <= limit {
+            return Ok(());
+        }
+        let what = match event {
+            Event::Connection => "Connection rate",
+            Event::Message => "Message delivery request rate",
+            Event::Recipient => "Recipient address rate",
+        };
+        Err(Exceeded { log: format!("{what} limit exceeded: {rate} from {} for service {}", client.label(false), self.limits.service) })
+    }
+
+    /// Rates are counted from the first event on; after `anvil_rate_time_unit` they begin anew.
+    fn count(&self, event: Event, now: Instant) -> u32 {
+        let mut clients = self.limits.clients.borrow_mut();
+        let Some(counts) = clients.get_mut(&self.key) else { return 0 };
+        if now.duration_since(counts.since) >= self.limits.window {
+            counts.since = now;
+            counts.events = [0; 3];
+        }
+        let count = &mut counts.events[event as usize];
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.limits.clients.borrow_mut();
+        let limits = self.limits;
+        let rates = limits.rates.iter().any(|rate| *rate > 0);
+        if let Some(counts) = clients.get_mut(&self.key) {
+            counts.connections -= 1;
+            // Without rates nothing is worth remembering of a client that is gone.
+            if counts.connections == 0 && !rates {
+                clients.remove(&self.key);
+            }
+        }
+        // Clients that are gone and whose rates are out of date are forgotten when there are many.
+        if clients.len() > 1000 && clients.len().is_power_of_two() {
+            let now = Instant::now();
+            clients.retain(|_, counts| counts.connections > 0 || now.duration_since(counts.since) < limits.window);
+        }
+    }
+}
+
+/// `smtpd_client_ipv4_prefix_length`, `smtpd_client_ipv6_prefix_length`: clients of one network count as one.
+fn network(ip: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(ipv4_bits.into())).unwrap_or(0);
+            IpAddr::V4((u32::from(ip) & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(ipv6_bits.into())).unwrap_or(0);
+            IpAddr::V6((u128::from(ip) & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        let net = |ip: &str, v4, v6| network(ip.parse().unwrap(), v4, v6).to_string();
+        assert_eq!(net("192.0.2.77", 32, 84), "192.0.2.77");
+        assert_eq!(net("192.0.2.77", 24, 84), "192.0.2.0");
+        assert_eq!(net("192.0.2.77", 0, 84), "0.0.0.0");
+        assert_eq!(net("2001:db8::1:2", 32, 64), "2001:db8::");
+        assert_eq!(net("2001:db8::1:2", 32, 128), "2001:db8::1:2");
+    }
+
+    fn limits(text: &str) -> Limits {
+        let config = Config::parse(text, "main.cf").unwrap();
+        Limits::open(&config, "smtp").unwrap()
+    }
+
+    fn client() -> Client {
+        Client { name: "c.example".into(), address: "192.0.2.10".into(), ip: "192.0.2.10".parse().ok(), ..Client::local() }
+    }
+
+    /// S-LIMIT-05.
+    #[test]
+    fn connections_at_one_time() {
+        let limits = limits("mynetworks = 127.0.0.1\nsmtpd_client_connection_count_limit = 1\n");
+        let (first, ok) = limits.connect(&client());
+        assert_eq!(ok, Ok(()));
+        let (second, refused) = limits.connect(&client());
+        assert_eq!(refused.unwrap_err().log, "Connection concurrency limit exceeded: 2 from c.example[192.0.2.10] for service smtp");
+        drop(second);
+        drop(first);
+        assert!(limits.clients.borrow().is_empty());
+        assert_eq!(limits.connect(&client()).1, Ok(()));
+        // Exempt: mynetworks.
+        assert!(limits.connect(&Client::local()).0.is_none());
+    }
+
+    #[test]
+    fn rates() {
+        let limits = limits("mynetworks = 127.0.0.1\nsmtpd_client_message_rate_limit = 2\nsmtpd_client_connection_count_limit = 0\n");
+        let (ticket, ok) = limits.connect(&client());
+        assert_eq!(ok, Ok(()));
+        let ticket = ticket.unwrap();
+        assert_eq!(ticket.event(Event::Message, &client()), Ok(()));
+        assert_eq!(ticket.event(Event::Message, &client()), Ok(()));
+        let log = ticket.event(Event::Message, &client()).unwrap_err().log;
+        assert_eq!(log, "Message delivery request rate limit exceeded: 3 from c.example[192.0.2.10] for service smtp");
+        assert_eq!(ticket.event(Event::Recipient, &client()), Ok(()));
+    }
+}

@@ -1,0 +1,291 @@
+//! A message on its way into the queue: envelope and content as records for the cleanup pipeline, then the commit.
+
+use crate::Smtpd;
+use crate::settings::RewriteClients;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_cleanup_protocol::{Accepted, Flags, Message as Cleanup, Rejected};
+use posthaste_ipc::qmgr::NewMessage;
+use posthaste_log::{info, warn};
+use posthaste_queue::{QueueName, RecordType};
+use posthaste_smtp_protocol::server::{self, Action, Finished, Message, Recipient, Refusal, Session, notice, received};
+use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The message of a transaction. Dropping it removes the queue file.
+pub struct Mail {
+    cleanup: Cleanup,
+    /// How many of the transaction's actions have been carried out.
+    done: usize,
+    /// Content has begun, or has ended: where the next envelope record may go.
+    stage: Stage,
+    /// Scratch space for records that are put together.
+    text: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Envelope,
+    Content,
+    Extracted,
+}
+
+impl Message for Mail {
+    fn recipient(&mut self, recipient: &Recipient) {
+        if recipient.notify != 0 {
+            self.attribute("notify_flags", recipient.notify.to_string().as_bytes());
+        }
+        if !recipient.orcpt.is_empty() {
+            self.attribute("dsn_orig_rcpt", &recipient.orcpt);
+        }
+        self.record(RecordType::RECIPIENT, recipient.address.as_bytes());
+    }
+
+    fn line(&mut self, text: &BStr, whole: bool) {
+        self.record(if whole { RecordType::NORMAL } else { RecordType::CONTINUED }, text);
+    }
+}
+
+impl Mail {
+    /// What goes wrong is told again when the message is finished, so nothing is done about it here.
+    fn record(&mut self, kind: RecordType, payload: &BStr) {
+        let _ = self.cleanup.record(kind, payload);
+    }
+
+    fn attribute(&mut self, name: &str, value: &[u8]) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value);
+        self.record(RecordType::ATTRIBUTE, text.as_bstr());
+        self.text = text;
+    }
+
+    /// Carries out what access rules asked for since the last call. `PREPEND` waits for the content.
+    fn act(&mut self, actions: &[Action]) {
+        let new = &actions[self.done.min(actions.len())..];
+        for action in new {
+            match action {
+                Action::Hold => self.cleanup.hold(),
+                Action::Discard => self.cleanup.discard(),
+                Action::Filter(filter) => self.record(RecordType::FILTER, filter.as_bstr()),
+                Action::Redirect(address) => self.record(RecordType::REDIRECT, address.as_bstr()),
+                Action::Bcc(address) => self.record(RecordType::RECIPIENT, address.as_bstr()),
+                Action::Prepend(_) => {}
+            }
+        }
+        self.done = actions.len();
+    }
+}
+
+/// Creates the queue file of a transaction and writes what is known of its envelope.
+pub fn open(smtpd: &Smtpd, session: &Session<Mail>) -> Result<(Mail, String), Refusal> {
+    let Some(transaction) = session.transaction() else {
+        return Err(write_refusal("no transaction"));
+    };
+    let overrides = smtpd.settings.overrides;
+    let flags = Flags {
+        filter: !overrides.no_header_body_checks,
+        milter: !overrides.no_milters,
+        address_mappings: !overrides.no_address_mappings,
+        bcc: !overrides.no_address_mappings,
+        smtputf8: transaction.parameters.smtputf8,
+        ..Flags::default()
+    };
+    let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| {
+        warn!(smtpd.log, "create queue file: {error}");
+        write_refusal("queue file")
+    })?;
+    let id = cleanup.id().as_str().to_owned();
+    let mut mail = Mail { cleanup, done: 0, stage: Stage::Envelope, text: Vec::with_capacity(256) };
+    let client = session.client();
+    info!(smtpd.log, "{id}: client={}", session.label());
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    mail.record(RecordType::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes().as_bstr());
+    if !smtpd.settings.content_filter.is_empty() {
+        mail.record(RecordType::FILTER, smtpd.settings.content_filter.as_bstr());
+    }
+    mail.attribute("log_ident", id.as_bytes());
+    mail.attribute("rewrite_context", if rewrite_local(smtpd, client) { b"local" } else { b"remote" });
+    let parameters = &transaction.parameters;
+    if !parameters.envelope_id.is_empty() {
+        mail.attribute("envelope_id", &parameters.envelope_id);
+    }
+    if parameters.ret != 0 {
+        mail.attribute("ret_flags", parameters.ret.to_string().as_bytes());
+    }
+    mail.record(RecordType::SENDER, transaction.sender.as_bytes());
+    match parameters.eight_bit {
+        Some(true) => mail.attribute("encoding", b"8bit"),
+        Some(false) => mail.attribute("encoding", b"7bit"),
+        None => {}
+    }
+    mail.client_attributes(session);
+    mail.act(&transaction.actions);
+    Ok((mail, id))
+}
+
+impl Mail {
+    fn client_attributes(&mut self, session: &Session<Mail>) {
+        let client = session.client();
+        let helo = session.helo();
+        self.attribute("log_client_name", &client.name);
+        self.attribute("log_client_address", &client.rfc_address());
+        if !client.port.is_empty() {
+            self.attribute("log_client_port", &client.port);
+        }
+        self.attribute("log_message_origin", session.label().as_bytes());
+        if let Some(helo) = helo {
+            self.attribute("log_helo_name", helo);
+        }
+        self.attribute("log_protocol_name", session.protocol().as_bytes());
+        self.attribute("client_name", &client.name);
+        self.attribute("reverse_client_name", &client.reverse_name);
+        self.attribute("client_address", &client.address);
+        if !client.port.is_empty() {
+            self.attribute("client_port", &client.port);
+        }
+        self.attribute("server_address", &client.server_address);
+        self.attribute("server_port", &client.server_port);
+        if let Some(helo) = helo {
+            self.attribute("helo_name", helo);
+        }
+        self.attribute("protocol_name", session.protocol().as_bytes());
+        // The numbers of AF_INET and AF_INET6 on Linux, as Postfix writes them.
+        self.attribute("client_address_type", if matches!(client.ip, Some(IpAddr::V6(_))) { b"10" } else { b"2" });
+    }
+}
+
+/// `local_header_rewrite_clients`: whose mail may have its headers completed with our domain.
+fn rewrite_local(smtpd: &Smtpd, client: &server::Client) -> bool {
+    smtpd.settings.rewrite.iter().any(|item| match item {
+        RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.ip),
+        RewriteClients::Mynetworks => {
+            smtpd.restrictions.mynetworks().matches(client.name.as_bstr(), client.address.as_bstr()).unwrap_or(false)
+        }
+        RewriteClients::Authenticated => false,
+        RewriteClients::Table(maps) => smtpd.restrictions.in_client_table(maps, client),
+    })
+}
+
+/// Writes what precedes the content: headers to prepend, then Received:.
+pub fn start_content(smtpd: &Smtpd, session: &mut Session<Mail>) {
+    let date = smtpd.dates.rfc5322(SystemTime::now());
+    let lines = received(session, &[], &date);
+    let Some(transaction) = session.transaction_mut() else { return };
+    let Some(mail) = transaction.message.as_mut() else { return };
+    mail.act(&transaction.actions);
+    mail.record(RecordType::MESSAGE, BStr::new(b""));
+    mail.stage = Stage::Content;
+    for action in &transaction.actions {
+        if let Action::Prepend(header) = action {
+            mail.record(RecordType::NORMAL, header.as_bstr());
+        }
+    }
+    for line in &lines {
+        mail.record(RecordType::NORMAL, line.as_bstr());
+    }
+}
+
+/// Finishes the message and makes it safe. Only then may the client hear 250.
+pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished {
+    let Some(transaction) = session.transaction_mut() else { return refused(write_refusal("transaction")) };
+    let Some(mut mail) = transaction.message.take() else { return refused(write_refusal("message")) };
+    mail.record(RecordType::EXTRACTED, BStr::new(b""));
+    mail.stage = Stage::Extracted;
+    mail.act(&transaction.actions);
+    mail.record(RecordType::END, BStr::new(b""));
+    let id = mail.cleanup.id().clone();
+    let accepted = match mail.cleanup.finish() {
+        Ok(accepted) => accepted,
+        Err(rejected) => return refused(refusal(&rejected)),
+    };
+    match commit(smtpd, accepted).await {
+        Ok(()) => Finished::Queued,
+        Err(error) => {
+            warn!(smtpd.log, "{id}: commit queue file: {error}");
+            refused(write_refusal("queue file"))
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Finished {
+    Finished::Refused(refusal)
+}
+
+/// Syncs the file, with those of other sessions, and tells the queue manager.
+async fn commit(smtpd: &Rc<Smtpd>, accepted: Accepted) -> io::Result<()> {
+    let Some(file) = accepted.file else { return Ok(()) };
+    let id = file.id().clone();
+    let held = accepted.held;
+    let (done, wait) = tokio::sync::oneshot::channel();
+    smtpd.committer.commit(file, Box::new(move |result| drop(done.send(result))));
+    wait.await.unwrap_or_else(|_| Err(io::Error::other("the commit was given up")))?;
+    if !held {
+        smtpd.notifier.send(&NewMessage { queue: QueueName::Incoming, id, envelope: accepted.envelope });
+    }
+    Ok(())
+}
+
+fn write_refusal(_what: &str) -> Refusal {
+    Refusal { reply: "451 4.3.0 Error: queue file write error".into(), class: notice::RESOURCE, log: false }
+}
+
+/// The reply to the end of data for what cleanup says (restrictions.md, end of §8).
+fn refusal(rejected: &Rejected) -> Refusal {
+    let (reply, class) = match rejected {
+        Rejected::BadRecords => ("451 4.3.0 Error: internal protocol error".to_owned(), notice::SOFTWARE),
+        Rejected::Write { full: true } => ("452 4.3.1 Error: queue file write error".to_owned(), notice::RESOURCE),
+        Rejected::Write { full: false } => ("451 4.3.0 Error: queue file write error".to_owned(), notice::RESOURCE),
+        Rejected::TooBig => ("552 5.3.4 Error: message file too big".to_owned(), notice::POLICY),
+        Rejected::Content { smtp: Some(reply), .. } => (reply.clone(), notice::POLICY),
+        Rejected::Content { dsn, text, smtp: None } => {
+            let code = if dsn.starts_with('4') { 451 } else { 550 };
+            (format!("{code} {dsn} {text}"), notice::POLICY)
+        }
+        Rejected::TooManyHops => ("554 5.4.0 Error: too many hops".to_owned(), notice::POLICY),
+        Rejected::Lookup => ("451 4.3.0 Error: queue file write error".to_owned(), notice::RESOURCE),
+        Rejected::NoRecipients => ("550 5.1.0 Error: no recipients specified".to_owned(), notice::POLICY),
+        Rejected::Other { dsn, text } => {
+            let code = if dsn.starts_with('4') { 451 } else { 550 };
+            (format!("{code} {dsn} {text}"), notice::POLICY)
+        }
+    };
+    Refusal { reply, class, log: false }
+}
+
+/// Posts a message of our own to the postmaster: `lines` are its header and body.
+pub async fn post_notice(smtpd: &Rc<Smtpd>, lines: &[BString]) -> Result<(), String> {
+    let settings = &smtpd.settings;
+    let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
+    let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| error.to_string())?;
+    let id = cleanup.id().clone();
+    let mut mail = Mail { cleanup, done: 0, stage: Stage::Envelope, text: Vec::new() };
+    let now = SystemTime::now();
+    let date = smtpd.dates.rfc5322(now);
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    mail.record(RecordType::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes().as_bstr());
+    mail.attribute("log_message_origin", b"local");
+    mail.attribute("rewrite_context", b"local");
+    mail.record(RecordType::SENDER, format!("{}@{}", settings.double_bounce, settings.myhostname).as_bytes().as_bstr());
+    mail.record(RecordType::RECIPIENT, BStr::new(settings.error_notice_recipient.as_bytes()));
+    mail.record(RecordType::MESSAGE, BStr::new(b""));
+    let head = [
+        format!("Received: by {} ({})", settings.myhostname, settings.mail_name),
+        format!("\tid {id}; {date}"),
+        format!("Date: {date}"),
+    ];
+    for line in &head {
+        mail.record(RecordType::NORMAL, line.as_bytes().as_bstr());
+    }
+    for line in lines {
+        mail.record(RecordType::NORMAL, line.as_bstr());
+    }
+    mail.record(RecordType::EXTRACTED, BStr::new(b""));
+    mail.record(RecordType::END, BStr::new(b""));
+    let accepted = mail.cleanup.finish().map_err(|rejected| format!("{rejected:?}"))?;
+    commit(smtpd, accepted).await.map_err(|error| error.to_string())
+}

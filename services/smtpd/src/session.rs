@@ -1,0 +1,273 @@
+//! One client from connect to disconnect: reads, writes, waits, and does what the protocol engine asks for.
+
+use crate::limits::{Event, Exceeded, Ticket};
+use crate::mail::{self, Mail};
+use crate::restrictions::{Memory, refuse};
+use crate::transport::Transport;
+use crate::{Smtpd, report};
+use posthaste_dns::NameStatus as DnsName;
+use posthaste_log::{Level, warn};
+use posthaste_smtp_protocol::server::{self, Check, Client, Lost, NameStatus, Session, Step, Verdict, notice};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Serves one client to its end.
+pub(crate) async fn serve(smtpd: Rc<Smtpd>, transport: Transport) {
+    let client = identify(&smtpd, &transport).await;
+    let (ticket, admitted) = smtpd.limits.connect(&client);
+    let rules = smtpd.keywords.of(&client);
+    let session = Session::new(Rc::clone(&smtpd.protocol), client, rules);
+    let mut task = Task { smtpd: &smtpd, session, transport, ticket, memory: Memory::default(), deadline: None };
+    if let Err(Exceeded { log }) = admitted {
+        task.turn_away(&log);
+    }
+    let lost = task.run().await;
+    task.end(lost).await;
+}
+
+/// Who is there, by address and name.
+async fn identify(smtpd: &Smtpd, transport: &Transport) -> Client {
+    let Transport::Tcp(stream) = transport else { return Client::local() };
+    let (Ok(peer), Ok(own)) = (stream.peer_addr(), stream.local_addr()) else {
+        // The client is gone already.
+        return Client { name: "unknown".into(), address: "unknown".into(), ip: None, ..Client::local() };
+    };
+    let ip = canonical(peer.ip());
+    let mut client = Client {
+        name: "unknown".into(),
+        reverse_name: "unknown".into(),
+        address: ip.to_string().into(),
+        port: peer.port().to_string().into(),
+        ip: Some(ip),
+        name_status: NameStatus::Missing,
+        reverse_status: NameStatus::Missing,
+        server_address: canonical(own.ip()).to_string().into(),
+        server_port: SocketAddr::port(&own).to_string().into(),
+    };
+    if smtpd.settings.peername_lookup {
+        let found = Box::pin(smtpd.resolver.client_name(ip)).await;
+        client.name = found.name.into();
+        client.reverse_name = found.reverse_name.into();
+        client.name_status = status(found.status);
+        client.reverse_status = status(found.reverse_status);
+    }
+    client
+}
+
+/// IPv4 clients of an IPv6 socket are IPv4 clients.
+fn canonical(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}
+
+fn status(status: DnsName) -> NameStatus {
+    match status {
+        DnsName::Ok => NameStatus::Found,
+        DnsName::Temporary => NameStatus::Failed,
+        DnsName::NotFound => NameStatus::Missing,
+        DnsName::Forged => NameStatus::Forged,
+    }
+}
+
+struct Task<'a> {
+    smtpd: &'a Rc<Smtpd>,
+    session: Session<Mail>,
+    transport: Transport,
+    ticket: Option<Ticket<'a>>,
+    memory: Memory,
+    /// `smtpd_per_request_deadline`: when the present request must be complete.
+    deadline: Option<Instant>,
+}
+
+impl Task<'_> {
+    fn turn_away(&mut self, log: &str) {
+        let client = self.session.client();
+        let reply = format!("421 4.7.0 {} Error: too many connections from {}", self.smtpd.settings.myhostname, client.address);
+        self.session.turn_away(&reply);
+        self.log();
+        warn!(self.smtpd.log, "{log}");
+    }
+
+    /// Runs until the session is over; says if and how the client was lost.
+    async fn run(&mut self) -> Option<Lost> {
+        loop {
+            let step = self.session.step();
+            self.log();
+            match step {
+                Step::Read => {
+                    if let Some(transcript) = self.session.take_flushed() {
+                        Box::pin(report::send(self.smtpd, self.session.client(), transcript)).await;
+                    }
+                    if let Err(lost) = self.write().await {
+                        return Some(lost);
+                    }
+                    if let Err(lost) = self.read().await {
+                        return Some(lost);
+                    }
+                }
+                Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Check(check) => self.check(check).await,
+                Step::Open => {
+                    if self.smtpd.notifier.slow() && !self.smtpd.settings.in_flow_delay.is_zero() {
+                        tokio::time::sleep(self.smtpd.settings.in_flow_delay).await;
+                    }
+                    match mail::open(self.smtpd, &self.session) {
+                        Ok((mail, id)) => self.session.opened(Ok((mail, &id))),
+                        Err(refusal) => self.session.opened(Err(refusal)),
+                    }
+                }
+                Step::StartContent => mail::start_content(self.smtpd, &mut self.session),
+                Step::Finish => {
+                    let finished = mail::finish(self.smtpd, &mut self.session).await;
+                    self.session.finished(finished);
+                }
+                Step::Close => {
+                    let _ = self.write().await;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Last words, transcript, the `disconnect` line.
+    async fn end(&mut self, lost: Option<Lost>) {
+        if let Some(how) = lost {
+            self.session.lost(how);
+            self.log();
+            let _ = self.write().await;
+        }
+        if let Some(transcript) = self.session.transcript() {
+            Box::pin(report::send(self.smtpd, self.session.client(), transcript)).await;
+        }
+        self.session.disconnect();
+        self.log();
+        self.ticket = None;
+        self.transport.close().await;
+    }
+
+    fn log(&mut self) {
+        for (level, line) in self.session.take_log() {
+            let level = match level {
+                server::Level::Info => Level::Info,
+                server::Level::Warning => Level::Warning,
+            };
+            self.smtpd.log.log(level, format_args!("{line}"));
+        }
+    }
+
+    async fn check(&mut self, check: Check) {
+        let verdict = match self.built_in(check) {
+            Some(verdict) => verdict,
+            None => {
+                // Boxed, so that what a check needs is not part of every idle session.
+                let checked = Box::pin(self.smtpd.restrictions.check(check, &self.session, &mut self.memory)).await;
+                if let Some(transaction) = self.session.transaction_mut() {
+                    transaction.actions.extend(checked.actions);
+                }
+                match (check, checked.verdict) {
+                    (Check::Etrn, Verdict::Accept) => self.flush_site(),
+                    (_, verdict) => verdict,
+                }
+            }
+        };
+        self.session.decide(verdict);
+        self.log();
+    }
+
+    /// Checks that no parameter lists: rates and disk space.
+    fn built_in(&mut self, check: Check) -> Option<Verdict> {
+        let event = match check {
+            Check::Mail => Event::Message,
+            Check::Recipient => Event::Recipient,
+            _ => return None,
+        };
+        let client = self.session.client();
+        if let Some(ticket) = &self.ticket
+            && let Err(Exceeded { log }) = ticket.event(event, client)
+        {
+            let what = if event == Event::Message { "mail" } else { "recipients" };
+            let reply = format!("450 4.7.1 Error: too much {what} from {}", client.address);
+            let reply = if event == Event::Recipient { reply.replace("too much", "too many") } else { reply };
+            warn!(self.smtpd.log, "{log}");
+            return Some(Verdict::Refuse(server::Refusal { reply, class: notice::POLICY, log: false }));
+        }
+        if check == Check::Mail && self.no_space() {
+            warn!(self.smtpd.log, "not enough free space in mail queue");
+            return Some(refuse("452 4.3.1 Insufficient system storage", notice::RESOURCE));
+        }
+        None
+    }
+
+    /// `queue_minfree`, and room for one and a half messages of the largest size.
+    fn no_space(&self) -> bool {
+        let settings = &self.smtpd.settings;
+        let need = settings.queue_minfree.max(settings.message_size_limit.saturating_add(settings.message_size_limit / 2));
+        need > 0 && self.smtpd.space.free(&self.smtpd.queue) < need
+    }
+
+    /// ETRN was permitted: ask for the site's mail to be sent.
+    fn flush_site(&mut self) -> Verdict {
+        let domain = self.session.written().to_owned();
+        warn!(self.smtpd.log, "reject: ETRN {domain}... from {}", self.session.label());
+        Verdict::Reply(format!("459 <{domain}>: service unavailable"))
+    }
+
+    /// Sends the replies.
+    async fn write(&mut self) -> Result<(), Lost> {
+        if self.session.output().is_empty() {
+            return Ok(());
+        }
+        let output = self.session.take_output();
+        let until = Instant::now() + self.smtpd.settings.timeout;
+        self.deadline = None;
+        match timeout_at(until, self.transport.write(&output)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Lost::Connection),
+            Err(_) => Err(Lost::Timeout),
+        }
+    }
+
+    /// Reads what the client sends next.
+    async fn read(&mut self) -> Result<(), Lost> {
+        let now = Instant::now();
+        let until = match self.smtpd.settings.deadline {
+            None => now + self.smtpd.settings.timeout,
+            Some(_) => *self.deadline.get_or_insert(now + self.smtpd.settings.timeout),
+        };
+        let buffers = &self.smtpd.buffers;
+        let input = self.session.input();
+        if input.is_empty() {
+            // Nothing is held while the client is silent.
+            buffers.give(std::mem::take(input));
+            match timeout_at(until, self.transport.readable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(Lost::Connection),
+                Err(_) => return Err(Lost::Timeout),
+            }
+            *self.session.input() = buffers.take();
+        }
+        let read = timeout_at(until, self.transport.read(self.session.input())).await;
+        match read {
+            Ok(Ok(0)) => Err(Lost::Connection),
+            Ok(Ok(count)) => {
+                self.extend_deadline(count);
+                Ok(())
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Ok(Err(_)) => Err(Lost::Connection),
+            Err(_) => Err(Lost::Timeout),
+        }
+    }
+
+    /// Content that comes at the least rate or faster lengthens the deadline (`smtpd_min_data_rate`).
+    fn extend_deadline(&mut self, count: usize) {
+        if let (Some(rate), Some(deadline)) = (self.smtpd.settings.deadline, self.deadline)
+            && self.session.receiving_content()
+        {
+            let more = Duration::from_secs_f64(count as f64 / rate as f64);
+            self.deadline = Some((deadline + more).min(Instant::now() + self.smtpd.settings.timeout));
+        }
+    }
+}

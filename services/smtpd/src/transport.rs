@@ -1,0 +1,74 @@
+//! The connection to the client, and the buffers that sessions borrow.
+
+use std::cell::RefCell;
+use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Size of an input buffer.
+const BUFFER: usize = 16 * 1024;
+/// Buffers kept for the next session that needs one.
+const KEPT: usize = 64;
+
+/// Input buffers that nobody uses at the moment.
+#[derive(Default)]
+pub struct Buffers {
+    free: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Buffers {
+    /// An empty buffer.
+    pub fn take(&self) -> Vec<u8> {
+        self.free.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(BUFFER))
+    }
+
+    /// Gives a buffer back.
+    pub fn give(&self, mut buffer: Vec<u8>) {
+        let mut free = self.free.borrow_mut();
+        if buffer.capacity() >= BUFFER && buffer.capacity() <= 4 * BUFFER && free.len() < KEPT {
+            buffer.clear();
+            free.push(buffer);
+        }
+    }
+}
+
+/// A client's connection.
+pub enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Transport {
+    /// Waits until there is something to read, without a buffer.
+    pub async fn readable(&self) -> io::Result<()> {
+        match self {
+            Transport::Tcp(stream) => stream.readable().await,
+            Transport::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Appends what has come to `buffer`, waiting for it if need be. 0 bytes: the client is gone.
+    pub async fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        buffer.reserve(BUFFER / 4);
+        match self {
+            Transport::Tcp(stream) => stream.read_buf(buffer).await,
+            Transport::Unix(stream) => stream.read_buf(buffer).await,
+        }
+    }
+
+    /// Writes all.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Transport::Tcp(stream) => stream.write_all(bytes).await,
+            Transport::Unix(stream) => stream.write_all(bytes).await,
+        }
+    }
+
+    /// Tells the client that no more comes.
+    pub async fn close(&mut self) {
+        let _ = match self {
+            Transport::Tcp(stream) => stream.shutdown().await,
+            Transport::Unix(stream) => stream.shutdown().await,
+        };
+    }
+}
