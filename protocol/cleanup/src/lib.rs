@@ -69,6 +69,8 @@ pub struct Accepted {
     pub file: Option<Completed>,
     /// For the queue manager; `None` when on hold, discarded, or with too many recipients to keep.
     pub envelope: Option<Envelope>,
+    /// The file goes to `hold`: the queue manager is not told.
+    pub held: bool,
 }
 
 #[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
@@ -93,6 +95,16 @@ impl Message {
 
     /// The queue id, for `client=` and the reply.
     pub fn id(&self) -> &QueueId {
+        todo!()
+    }
+
+    /// Puts the message on hold after all: an access rule asked for it after [`Message::begin`].
+    pub fn hold(&mut self) {
+        todo!()
+    }
+
+    /// Throws the message away after all, though it is accepted.
+    pub fn discard(&mut self) {
         todo!()
     }
 

@@ -48,8 +48,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 /// What all sessions of the process share.
 pub(crate) struct Smtpd {
-    protocol: Rc<protocol::Settings>,
-    settings: settings::Settings,
+    setup: Setup,
+    normal: Rc<Parameters>,
+    /// With `stress = yes`: for clients that come while there are as many as there may be (STRESS_README).
+    stressed: Rc<Parameters>,
     restrictions: restrictions::Rules,
     keywords: keywords::Keywords,
     limits: limits::Limits,
@@ -64,20 +66,34 @@ pub(crate) struct Smtpd {
     log: Logger,
 }
 
+/// Parameters that a session keeps for its life.
+pub(crate) struct Parameters {
+    protocol: Rc<protocol::Settings>,
+    settings: settings::Settings,
+}
+
+impl Parameters {
+    fn read(config: &Config, log: &Logger) -> Result<Rc<Parameters>, Fatal> {
+        Ok(Rc::new(Parameters { protocol: Rc::new(settings::protocol(config, log)?), settings: settings::Settings::read(config)? }))
+    }
+}
+
 impl Smtpd {
-    fn build(config: &Config, cleanup: &Config, service: &str, log: &Logger) -> Result<Smtpd, Fatal> {
-        let router = Rc::new(Router::open(config, false)?);
+    fn build(setup: &Setup) -> Result<Smtpd, Fatal> {
+        let (config, log) = (&*setup.config, &setup.log);
+        let router = Arc::new(Router::open(config, false)?);
         let resolver = Resolver::new(posthaste_dns::Settings::from_config(config, log.clone())?);
-        let restrictions = restrictions::Rules::open(config, Rc::clone(&router), resolver.clone(), log.clone())?;
+        let restrictions = restrictions::Rules::open(config, router, resolver.clone(), log.clone())?;
         Ok(Smtpd {
-            protocol: Rc::new(settings::protocol(config, log)?),
-            settings: settings::Settings::read(config)?,
+            setup: setup.clone(),
+            normal: Parameters::read(config, log)?,
+            stressed: Parameters::read(&setup.stressed_config()?, log)?,
             restrictions,
             keywords: keywords::Keywords::open(config, log)?,
-            limits: limits::Limits::open(config, service)?,
+            limits: limits::Limits::open(config, &setup.service)?,
             resolver,
             queue: Queue::open(config)?,
-            profile: Profile::open(cleanup)?,
+            profile: Profile::open(config)?,
             committer: Committer::new(COMMIT_THREADS),
             notifier: Rc::new(notify::Notifier::new("public/qmgr")),
             buffers: transport::Buffers::default(),
@@ -86,11 +102,16 @@ impl Smtpd {
             log: log.clone(),
         })
     }
+
+    /// The parameters for a new client.
+    fn parameters(&self) -> Rc<Parameters> {
+        Rc::clone(if self.setup.stressed() { &self.stressed } else { &self.normal })
+    }
 }
 
 impl Service for Smtpd {
     fn open(setup: &Setup) -> Result<Smtpd, Fatal> {
-        let smtpd = Smtpd::build(&setup.config, &setup.config, &setup.service, &setup.log)?;
+        let smtpd = Smtpd::build(setup)?;
         smtpd.restrictions.warn_of_faults();
         Ok(smtpd)
     }
@@ -103,6 +124,8 @@ impl Service for Smtpd {
         match client {
             Connection::Tcp(stream) => session::serve(self, transport::Transport::Tcp(stream)).await,
             Connection::Unix(stream) => session::serve(self, transport::Transport::Unix(stream)).await,
+            // Such a client cannot be known to this program yet.
+            _ => {}
         }
     }
 }

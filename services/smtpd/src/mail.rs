@@ -1,7 +1,7 @@
 //! A message on its way into the queue: envelope and content as records for the cleanup pipeline, then the commit.
 
 use crate::Smtpd;
-use crate::settings::RewriteClients;
+use crate::settings::{RewriteClients, Settings};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_cleanup_protocol::{Accepted, Flags, Message as Cleanup, Rejected};
 use posthaste_ipc::qmgr::NewMessage;
@@ -81,11 +81,11 @@ impl Mail {
 }
 
 /// Creates the queue file of a transaction and writes what is known of its envelope.
-pub fn open(smtpd: &Smtpd, session: &Session<Mail>) -> Result<(Mail, String), Refusal> {
+pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Result<(Mail, String), Refusal> {
     let Some(transaction) = session.transaction() else {
         return Err(write_refusal("no transaction"));
     };
-    let overrides = smtpd.settings.overrides;
+    let overrides = settings.overrides;
     let flags = Flags {
         filter: !overrides.no_header_body_checks,
         milter: !overrides.no_milters,
@@ -105,11 +105,11 @@ pub fn open(smtpd: &Smtpd, session: &Session<Mail>) -> Result<(Mail, String), Re
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mail.record(RecordType::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes().as_bstr());
-    if !smtpd.settings.content_filter.is_empty() {
-        mail.record(RecordType::FILTER, smtpd.settings.content_filter.as_bstr());
+    if !settings.content_filter.is_empty() {
+        mail.record(RecordType::FILTER, settings.content_filter.as_bstr());
     }
     mail.attribute("log_ident", id.as_bytes());
-    mail.attribute("rewrite_context", if rewrite_local(smtpd, client) { b"local" } else { b"remote" });
+    mail.attribute("rewrite_context", if rewrite_local(smtpd, settings, client) { b"local" } else { b"remote" });
     let parameters = &transaction.parameters;
     if !parameters.envelope_id.is_empty() {
         mail.attribute("envelope_id", &parameters.envelope_id);
@@ -160,8 +160,8 @@ impl Mail {
 }
 
 /// `local_header_rewrite_clients`: whose mail may have its headers completed with our domain.
-fn rewrite_local(smtpd: &Smtpd, client: &server::Client) -> bool {
-    smtpd.settings.rewrite.iter().any(|item| match item {
+fn rewrite_local(smtpd: &Smtpd, settings: &Settings, client: &server::Client) -> bool {
+    settings.rewrite.iter().any(|item| match item {
         RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.ip),
         RewriteClients::Mynetworks => {
             smtpd.restrictions.mynetworks().matches(client.name.as_bstr(), client.address.as_bstr()).unwrap_or(false)
@@ -258,8 +258,7 @@ fn refusal(rejected: &Rejected) -> Refusal {
 }
 
 /// Posts a message of our own to the postmaster: `lines` are its header and body.
-pub async fn post_notice(smtpd: &Rc<Smtpd>, lines: &[BString]) -> Result<(), String> {
-    let settings = &smtpd.settings;
+pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BString]) -> Result<(), String> {
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
     let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| error.to_string())?;
     let id = cleanup.id().clone();
@@ -273,11 +272,8 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, lines: &[BString]) -> Result<(), Str
     mail.record(RecordType::SENDER, format!("{}@{}", settings.double_bounce, settings.myhostname).as_bytes().as_bstr());
     mail.record(RecordType::RECIPIENT, BStr::new(settings.error_notice_recipient.as_bytes()));
     mail.record(RecordType::MESSAGE, BStr::new(b""));
-    let head = [
-        format!("Received: by {} ({})", settings.myhostname, settings.mail_name),
-        format!("\tid {id}; {date}"),
-        format!("Date: {date}"),
-    ];
+    let head =
+        [format!("Received: by {} ({})", settings.myhostname, settings.mail_name), format!("\tid {id}; {date}"), format!("Date: {date}")];
     for line in &head {
         mail.record(RecordType::NORMAL, line.as_bytes().as_bstr());
     }

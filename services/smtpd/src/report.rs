@@ -1,5 +1,6 @@
 //! What the postmaster is told of sessions with trouble (`notify_classes`).
 
+use crate::settings::Settings;
 use crate::{Smtpd, mail};
 use bstr::{BString, ByteSlice};
 use posthaste_log::warn;
@@ -7,11 +8,10 @@ use posthaste_smtp_protocol::server::{Client, Transcript};
 use std::rc::Rc;
 
 /// Sends the transcript of a session if its trouble is of a class that the postmaster wants to hear of.
-pub async fn send(smtpd: &Rc<Smtpd>, client: &Client, transcript: Transcript) {
-    if transcript.trouble & smtpd.settings.notify == 0 {
+pub async fn send(smtpd: &Rc<Smtpd>, settings: &Settings, client: &Client, transcript: Transcript) {
+    if transcript.trouble & settings.notify == 0 {
         return;
     }
-    let settings = &smtpd.settings;
     let label = client.label(settings.port_logging);
     let mut lines: Vec<BString> = [
         format!("From: Mail Delivery System <MAILER-DAEMON@{}>", settings.myhostname),
@@ -32,7 +32,7 @@ pub async fn send(smtpd: &Rc<Smtpd>, client: &Client, transcript: Transcript) {
     }
     lines.push(BString::default());
     lines.push("For other details, see the local mail logfile".into());
-    if let Err(error) = mail::post_notice(smtpd, &lines).await {
+    if let Err(error) = mail::post_notice(smtpd, settings, &lines).await {
         warn!(smtpd.log, "postmaster notify: {error}");
     }
 }

@@ -3,8 +3,9 @@
 use crate::limits::{Event, Exceeded, Ticket};
 use crate::mail::{self, Mail};
 use crate::restrictions::{Memory, refuse};
+use crate::settings::Settings;
 use crate::transport::Transport;
-use crate::{Smtpd, report};
+use crate::{Parameters, Smtpd, report};
 use posthaste_dns::NameStatus as DnsName;
 use posthaste_log::{Level, warn};
 use posthaste_smtp_protocol::server::{self, Check, Client, Lost, NameStatus, Session, Step, Verdict, notice};
@@ -16,11 +17,13 @@ use tokio::time::{Instant, timeout_at};
 
 /// Serves one client to its end.
 pub(crate) async fn serve(smtpd: Rc<Smtpd>, transport: Transport) {
-    let client = identify(&smtpd, &transport).await;
+    let parameters = smtpd.parameters();
+    let client = identify(&smtpd, &parameters, &transport).await;
     let (ticket, admitted) = smtpd.limits.connect(&client);
     let rules = smtpd.keywords.of(&client);
-    let session = Session::new(Rc::clone(&smtpd.protocol), client, rules);
-    let mut task = Task { smtpd: &smtpd, session, transport, ticket, memory: Memory::default(), deadline: None };
+    let session = Session::new(Rc::clone(&parameters.protocol), client, rules);
+    let mut task =
+        Task { smtpd: &smtpd, settings: &parameters.settings, session, transport, ticket, memory: Memory::default(), deadline: None };
     if let Err(Exceeded { log }) = admitted {
         task.turn_away(&log);
     }
@@ -29,7 +32,7 @@ pub(crate) async fn serve(smtpd: Rc<Smtpd>, transport: Transport) {
 }
 
 /// Who is there, by address and name.
-async fn identify(smtpd: &Smtpd, transport: &Transport) -> Client {
+async fn identify(smtpd: &Smtpd, parameters: &Parameters, transport: &Transport) -> Client {
     let Transport::Tcp(stream) = transport else { return Client::local() };
     let (Ok(peer), Ok(own)) = (stream.peer_addr(), stream.local_addr()) else {
         // The client is gone already.
@@ -47,7 +50,7 @@ async fn identify(smtpd: &Smtpd, transport: &Transport) -> Client {
         server_address: canonical(own.ip()).to_string().into(),
         server_port: SocketAddr::port(&own).to_string().into(),
     };
-    if smtpd.settings.peername_lookup {
+    if parameters.settings.peername_lookup {
         let found = Box::pin(smtpd.resolver.client_name(ip)).await;
         client.name = found.name.into();
         client.reverse_name = found.reverse_name.into();
@@ -73,6 +76,7 @@ fn status(status: DnsName) -> NameStatus {
 
 struct Task<'a> {
     smtpd: &'a Rc<Smtpd>,
+    settings: &'a Settings,
     session: Session<Mail>,
     transport: Transport,
     ticket: Option<Ticket<'a>>,
@@ -84,7 +88,7 @@ struct Task<'a> {
 impl Task<'_> {
     fn turn_away(&mut self, log: &str) {
         let client = self.session.client();
-        let reply = format!("421 4.7.0 {} Error: too many connections from {}", self.smtpd.settings.myhostname, client.address);
+        let reply = format!("421 4.7.0 {} Error: too many connections from {}", self.settings.myhostname, client.address);
         self.session.turn_away(&reply);
         self.log();
         warn!(self.smtpd.log, "{log}");
@@ -98,7 +102,7 @@ impl Task<'_> {
             match step {
                 Step::Read => {
                     if let Some(transcript) = self.session.take_flushed() {
-                        Box::pin(report::send(self.smtpd, self.session.client(), transcript)).await;
+                        Box::pin(report::send(self.smtpd, self.settings, self.session.client(), transcript)).await;
                     }
                     if let Err(lost) = self.write().await {
                         return Some(lost);
@@ -110,10 +114,10 @@ impl Task<'_> {
                 Step::Pause(time) => tokio::time::sleep(time).await,
                 Step::Check(check) => self.check(check).await,
                 Step::Open => {
-                    if self.smtpd.notifier.slow() && !self.smtpd.settings.in_flow_delay.is_zero() {
-                        tokio::time::sleep(self.smtpd.settings.in_flow_delay).await;
+                    if self.smtpd.notifier.slow() && !self.settings.in_flow_delay.is_zero() {
+                        tokio::time::sleep(self.settings.in_flow_delay).await;
                     }
-                    match mail::open(self.smtpd, &self.session) {
+                    match mail::open(self.smtpd, self.settings, &self.session) {
                         Ok((mail, id)) => self.session.opened(Ok((mail, &id))),
                         Err(refusal) => self.session.opened(Err(refusal)),
                     }
@@ -139,7 +143,7 @@ impl Task<'_> {
             let _ = self.write().await;
         }
         if let Some(transcript) = self.session.transcript() {
-            Box::pin(report::send(self.smtpd, self.session.client(), transcript)).await;
+            Box::pin(report::send(self.smtpd, self.settings, self.session.client(), transcript)).await;
         }
         self.session.disconnect();
         self.log();
@@ -202,7 +206,7 @@ impl Task<'_> {
 
     /// `queue_minfree`, and room for one and a half messages of the largest size.
     fn no_space(&self) -> bool {
-        let settings = &self.smtpd.settings;
+        let settings = self.settings;
         let need = settings.queue_minfree.max(settings.message_size_limit.saturating_add(settings.message_size_limit / 2));
         need > 0 && self.smtpd.space.free(&self.smtpd.queue) < need
     }
@@ -220,7 +224,7 @@ impl Task<'_> {
             return Ok(());
         }
         let output = self.session.take_output();
-        let until = Instant::now() + self.smtpd.settings.timeout;
+        let until = Instant::now() + self.settings.timeout;
         self.deadline = None;
         match timeout_at(until, self.transport.write(&output)).await {
             Ok(Ok(())) => Ok(()),
@@ -232,9 +236,9 @@ impl Task<'_> {
     /// Reads what the client sends next.
     async fn read(&mut self) -> Result<(), Lost> {
         let now = Instant::now();
-        let until = match self.smtpd.settings.deadline {
-            None => now + self.smtpd.settings.timeout,
-            Some(_) => *self.deadline.get_or_insert(now + self.smtpd.settings.timeout),
+        let until = match self.settings.deadline {
+            None => now + self.settings.timeout,
+            Some(_) => *self.deadline.get_or_insert(now + self.settings.timeout),
         };
         let buffers = &self.smtpd.buffers;
         let input = self.session.input();
@@ -263,11 +267,11 @@ impl Task<'_> {
 
     /// Content that comes at the least rate or faster lengthens the deadline (`smtpd_min_data_rate`).
     fn extend_deadline(&mut self, count: usize) {
-        if let (Some(rate), Some(deadline)) = (self.smtpd.settings.deadline, self.deadline)
+        if let (Some(rate), Some(deadline)) = (self.settings.deadline, self.deadline)
             && self.session.receiving_content()
         {
             let more = Duration::from_secs_f64(count as f64 / rate as f64);
-            self.deadline = Some((deadline + more).min(Instant::now() + self.smtpd.settings.timeout));
+            self.deadline = Some((deadline + more).min(Instant::now() + self.settings.timeout));
         }
     }
 }

@@ -6,7 +6,7 @@ use posthaste_config::{Config, split_list};
 use posthaste_log::Logger;
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::{self, BareNewline, notice};
-use posthaste_table::{AddressList, Maps, StringList};
+use posthaste_table::{Maps, StringList};
 use std::time::Duration;
 
 /// What the shell around the protocol needs.
@@ -67,7 +67,12 @@ impl Settings {
                 "no_header_body_checks" => overrides.no_header_body_checks = true,
                 "no_milters" => overrides.no_milters = true,
                 "no_unknown_recipient_checks" => {}
-                other => return Err(Fatal(format!("unknown receive_override_options value \"{other}\" in \"{}\"", config.text("receive_override_options")?))),
+                other => {
+                    return Err(Fatal(format!(
+                        "unknown receive_override_options value \"{other}\" in \"{}\"",
+                        config.text("receive_override_options")?
+                    )));
+                }
             }
         }
         let rate = u64::try_from(config.int("smtpd_min_data_rate")?).unwrap_or(1).max(1);
@@ -191,11 +196,4 @@ fn command_filter(config: &Config) -> Result<Option<server::CommandFilter>, Fata
     }
     let maps = Maps::open("smtpd_command_filter", &value, config);
     Ok(Some(Box::new(move |line: &BStr| maps.find(line).ok().flatten())))
-}
-
-/// A list of clients that `parent_domain_matches_subdomains` may make match subdomains.
-pub fn client_list(config: &Config, name: &str, parents_of: &str) -> Result<AddressList, Fatal> {
-    let parents = config.text("parent_domain_matches_subdomains")?;
-    let has_parents = split_list(&parents).any(|word| word == parents_of);
-    AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))
 }

@@ -256,6 +256,18 @@ impl<M: Message> Session<M> {
         }
     }
 
+    /// The client may not even begin: one reply in place of the greeting, and the end.
+    pub fn turn_away(&mut self, reply: &str) {
+        self.log(Level::Info, format!("connect from {}", self.label()));
+        self.reply(reply);
+        self.state = State::Closing;
+    }
+
+    /// Whether message content is on its way, and not a command.
+    pub fn receiving_content(&self) -> bool {
+        matches!(self.state, State::Data | State::Bdat)
+    }
+
     fn greet(&mut self) -> Option<Step> {
         self.log(Level::Info, format!("connect from {}", self.label()));
         if self.settings.delay_reject {

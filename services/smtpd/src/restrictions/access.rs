@@ -14,14 +14,14 @@ impl Evaluation<'_> {
         let found = match subject {
             Subject::Client => {
                 let client = self.session.client();
-                self.host_lookup(maps, client.name.as_bstr(), Some(client.address.as_bstr()))
+                host_lookup(maps, self.rules.access_parents, client.name.as_bstr(), Some(client.address.as_bstr()))
             }
-            Subject::ReverseClient => self.domain_lookup(maps, self.session.client().reverse_name.as_bstr()),
+            Subject::ReverseClient => domain_lookup(maps, self.rules.access_parents, self.session.client().reverse_name.as_bstr()),
             Subject::Helo => match self.session.helo() {
-                Some(name) => self.domain_lookup(maps, name),
+                Some(name) => domain_lookup(maps, self.rules.access_parents, name),
                 None => return Outcome::Dunno,
             },
-            Subject::Etrn => self.domain_lookup(maps, self.session.written()),
+            Subject::Etrn => domain_lookup(maps, self.rules.access_parents, self.session.written()),
             Subject::Sender => {
                 let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
                 if transaction.sender.is_empty() {
@@ -80,65 +80,11 @@ impl Evaluation<'_> {
         Ok(maps.find_address(address, &search)?.map(|found| found.value))
     }
 
-    /// A name, then its parent domains.
-    pub fn domain_lookup(&self, maps: &Maps, name: &BStr) -> Result<Option<BString>, TableError> {
-        if let Some(value) = maps.find(name)? {
-            return Ok(Some(value));
-        }
-        let mut rest = name;
-        // An address literal or number has no parents.
-        if name.starts_with(b"[") {
-            return Ok(None);
-        }
-        while let Some(dot) = rest.get(1..).and_then(|tail| tail.find_byte(b'.')) {
-            let parent = &rest[dot + 1..];
-            let key = if self.rules.access_parents { &parent[1..] } else { parent };
-            if key.is_empty() {
-                break;
-            }
-            if let Some(value) = maps.find_partial(key.as_bstr())? {
-                return Ok(Some(value));
-            }
-            rest = parent[if self.rules.access_parents { 1 } else { 0 }..].as_bstr();
-        }
-        Ok(None)
-    }
-
-    /// An address, then the networks it is in: 1.2.3.4, 1.2.3, 1.2, 1.
-    pub fn network_lookup(&self, maps: &Maps, address: &BStr) -> Result<Option<BString>, TableError> {
-        if let Some(value) = maps.find(address)? {
-            return Ok(Some(value));
-        }
-        let separator = if address.contains(&b':') { b':' } else { b'.' };
-        let mut rest = address;
-        while let Some(at) = rest.rfind_byte(separator) {
-            rest = rest[..at].as_bstr();
-            if rest.is_empty() {
-                break;
-            }
-            if let Some(value) = maps.find_partial(rest)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
-    }
-
-    /// A host by name, then by address.
-    pub fn host_lookup(&self, maps: &Maps, name: &BStr, address: Option<&BStr>) -> Result<Option<BString>, TableError> {
-        if let Some(value) = self.domain_lookup(maps, name)? {
-            return Ok(Some(value));
-        }
-        match address {
-            Some(address) => self.network_lookup(maps, address),
-            None => Ok(None),
-        }
-    }
-
     /// Acts on the right-hand side of an access table.
     pub async fn result(&mut self, maps: &Maps, value: &BStr, name: &BStr, subject: Subject, list: Subject) -> Outcome {
-        let value = value.trim().as_bstr();
+        let value = value.trim_ascii().as_bstr();
         let (word, text) = match value.find_byteset(" \t") {
-            Some(at) => (value[..at].as_bstr(), value[at..].trim_start().as_bstr()),
+            Some(at) => (value[..at].as_bstr(), value[at..].trim_ascii_start().as_bstr()),
             None => (value, BStr::new(b"")),
         };
         let class = subject.class();
@@ -249,7 +195,10 @@ impl Evaluation<'_> {
     fn no_message(&self, action: &str, table: &str, value: &BStr) -> bool {
         let missing = self.session.transaction().is_none() || matches!(self.session.place(), "ETRN" | "VRFY");
         if missing {
-            warn!(self.rules.log, "access table {table}: with smtpd_delay_reject = no, action {action} is always skipped in this place: {value}");
+            warn!(
+                self.rules.log,
+                "access table {table}: with smtpd_delay_reject = no, action {action} is always skipped in this place: {value}"
+            );
         }
         missing
     }
@@ -270,5 +219,58 @@ impl Evaluation<'_> {
             None => (dsn.to_owned(), &*text),
         };
         Reject::new(code, &dsn, name, class, if text.is_empty() { default } else { text })
+    }
+}
+
+/// A name, then its parent domains: as `.parent`, or as `parent` where `parents` says so.
+pub fn domain_lookup(maps: &Maps, parents: bool, name: &BStr) -> Result<Option<BString>, TableError> {
+    if let Some(value) = maps.find(name)? {
+        return Ok(Some(value));
+    }
+    // An address literal has no parents.
+    if name.starts_with(b"[") {
+        return Ok(None);
+    }
+    let mut rest = name;
+    while let Some(dot) = rest.find_byte(b'.') {
+        rest = rest[dot + 1..].as_bstr();
+        if rest.is_empty() {
+            break;
+        }
+        let key = if parents { rest } else { name[name.len() - rest.len() - 1..].as_bstr() };
+        if let Some(value) = maps.find_partial(key)? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// An address, then the networks it is in: 1.2.3.4, 1.2.3, 1.2, 1.
+pub fn network_lookup(maps: &Maps, address: &BStr) -> Result<Option<BString>, TableError> {
+    if let Some(value) = maps.find(address)? {
+        return Ok(Some(value));
+    }
+    let separator = if address.contains(&b':') { b':' } else { b'.' };
+    let mut rest = address;
+    while let Some(at) = rest.rfind_byte(separator) {
+        rest = rest[..at].as_bstr();
+        if rest.is_empty() {
+            break;
+        }
+        if let Some(value) = maps.find_partial(rest)? {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// A host by name, then by address.
+pub fn host_lookup(maps: &Maps, parents: bool, name: &BStr, address: Option<&BStr>) -> Result<Option<BString>, TableError> {
+    if let Some(value) = domain_lookup(maps, parents, name)? {
+        return Ok(Some(value));
+    }
+    match address {
+        Some(address) => network_lookup(maps, address),
+        None => Ok(None),
     }
 }

@@ -3,7 +3,7 @@
 use super::eval::{Evaluation, Outcome};
 use super::parse::Subject;
 use super::reply::{Reject, split_dsn};
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
 use posthaste_route::{Class, Route};
@@ -182,8 +182,8 @@ impl Evaluation<'_> {
         if maps.is_empty() {
             return Ok(None);
         }
-        let router = &self.rules.router;
-        let is_local = |domain: &bstr::BStr| matches!(router.class_of(domain), Ok(Class::Local)) || domain.eq_ignore_ascii_case(self.rules.myorigin.as_bytes());
+        let locals = self.rules.router.locals();
+        let is_local = |domain: &BStr| locals.stands_for_bare(domain).unwrap_or(false);
         let part = if local_part { LocalPart::When(&is_local) } else { LocalPart::Never };
         let search = AddressSearch {
             owner_request_special: self.rules.owner_request_special,

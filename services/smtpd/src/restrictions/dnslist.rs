@@ -157,7 +157,7 @@ impl Evaluation<'_> {
             Answer::NotListed => Outcome::Dunno,
             Answer::Failed => {
                 let (name, class) = (self.name_of(Subject::Client), Subject::Client.class());
-                self.defer_if_reject(Reject::new(450, "4.7.1", &name, class, "Service unavailable"));
+                self.defer_if_reject(Reject::new(450, "4.7.1", name.as_bstr(), class, "Service unavailable"));
                 Outcome::Dunno
             }
         }
@@ -184,7 +184,7 @@ impl Evaluation<'_> {
         if text == "unknown" || text.starts_with('[') || text.is_empty() {
             return None;
         }
-        Some((posthaste_address::idn::to_ascii(text).unwrap_or_else(|_| text.to_owned()), what))
+        Some((posthaste_address::idn::domain_to_ascii(BStr::new(text)).unwrap_or_else(|| text.to_owned()), what))
     }
 
     /// `rbl_reply_maps`, `default_rbl_reply`.

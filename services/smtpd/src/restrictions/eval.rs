@@ -155,12 +155,12 @@ impl<'a> Evaluation<'a> {
             R::Reject => self.reject_subject(subject, codes.reject, "5.7.1", "Access denied"),
             R::Defer => self.reject_subject(subject, codes.defer, "4.3.2", "Try again later"),
             R::DeferIfPermit => {
-                let reject = Reject::new(450, "4.7.0", &self.name_of(subject), subject.class(), "defer_if_permit requested");
+                let reject = Reject::new(450, "4.7.0", self.name_of(subject).as_bstr(), subject.class(), "defer_if_permit requested");
                 self.defer_if_permit(reject);
                 Outcome::Dunno
             }
             R::DeferIfReject => {
-                let reject = Reject::new(450, "4.7.0", &self.name_of(subject), subject.class(), "defer_if_reject requested");
+                let reject = Reject::new(450, "4.7.0", self.name_of(subject).as_bstr(), subject.class(), "defer_if_reject requested");
                 self.defer_if_reject(reject);
                 Outcome::Dunno
             }
@@ -197,9 +197,9 @@ impl<'a> Evaluation<'a> {
             }
             R::PermitMxBackup => self.permit_mx_backup().await,
             // There is no login and no certificate yet.
-            R::PermitSaslAuthenticated | R::PermitTlsClientCerts { .. } => Outcome::Dunno,
-            R::SenderLogin(_) => {
-                warn!(self.rules.log, "restriction `{restriction:?}' ignored: no SASL support");
+            R::PermitSaslAuthenticated | R::PermitTlsClientCerts => Outcome::Dunno,
+            R::SenderLogin(name) => {
+                warn!(self.rules.log, "restriction `{name}' ignored: no SASL support");
                 Outcome::Dunno
             }
             R::RejectPlaintextSession => self.reject(Reject::plain(codes.plaintext, "4.7.1 Session encryption is required")),
@@ -302,11 +302,15 @@ impl<'a> Evaluation<'a> {
     /// What stands in `<…>` of a reply.
     pub fn name_of(&self, subject: Subject) -> BString {
         match subject {
-            Subject::Client => BString::from(self.session.label_without_port()),
+            Subject::Client => BString::from(self.session.client().label(false)),
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
             Subject::Helo => self.session.helo().unwrap_or_default().to_owned(),
-            Subject::Sender => self.session.transaction().map_or_else(BString::default, |transaction| transaction.sender.as_bytes().to_owned()),
-            Subject::Recipient => self.session.candidate().map_or_else(BString::default, |candidate| candidate.address.as_bytes().to_owned()),
+            Subject::Sender => {
+                self.session.transaction().map_or_else(BString::default, |transaction| transaction.sender.as_bytes().to_owned())
+            }
+            Subject::Recipient => {
+                self.session.candidate().map_or_else(BString::default, |candidate| candidate.address.as_bytes().to_owned())
+            }
             Subject::Data => "DATA".into(),
             Subject::EndOfData => "END-OF-MESSAGE".into(),
             Subject::Etrn => self.session.written().to_owned(),

@@ -2,7 +2,7 @@
 
 use super::eval::Evaluation;
 use crate::mail::Mail;
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString};
 use posthaste_config::expand::{MacroError, expand};
 use posthaste_log::warn;
 use posthaste_smtp_protocol::server::Client;

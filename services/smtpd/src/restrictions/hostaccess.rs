@@ -1,5 +1,6 @@
 //! `check_…_mx_access`, `check_…_ns_access`, `check_…_a_access`: the hosts behind a name.
 
+use super::access::{domain_lookup, network_lookup};
 use super::eval::{Evaluation, Outcome};
 use super::hosts::{dns_name, literal};
 use super::parse::{Hosts, Subject};
@@ -27,7 +28,7 @@ impl Evaluation<'_> {
         if let Some(found) = literal(domain.as_bstr()) {
             let Some(ip) = found.filter(|_| hosts != Hosts::NameServer) else { return Outcome::Dunno };
             let address = BString::from(ip.to_string());
-            let value = self.network_lookup(maps, address.as_bstr());
+            let value = network_lookup(maps, address.as_bstr());
             return self.host_result(value, subject, maps, list).await;
         }
         let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
@@ -49,7 +50,7 @@ impl Evaluation<'_> {
         };
         for host in names {
             if hosts != Hosts::Address {
-                let value = self.domain_lookup(maps, BStr::new(host.as_bytes()));
+                let value = domain_lookup(maps, self.rules.access_parents, BStr::new(host.as_bytes()));
                 let outcome = self.host_result(value, subject, maps, list).await;
                 if outcome != Outcome::Dunno {
                     return outcome;
@@ -60,7 +61,7 @@ impl Evaluation<'_> {
                 Ok(addresses) => {
                     for ip in addresses {
                         let address = BString::from(ip.to_string());
-                        let value = self.network_lookup(maps, address.as_bstr());
+                        let value = network_lookup(maps, address.as_bstr());
                         let outcome = self.host_result(value, subject, maps, list).await;
                         if outcome != Outcome::Dunno {
                             return outcome;

@@ -24,7 +24,7 @@ pub fn literal(name: &BStr) -> Option<Option<IpAddr>> {
 pub fn dns_name(name: &BStr) -> Option<String> {
     let text = name.to_str().ok()?;
     let text = text.strip_suffix('.').unwrap_or(text);
-    if text.is_ascii() { Some(text.to_owned()) } else { posthaste_address::idn::to_ascii(text).ok() }
+    if text.is_ascii() { Some(text.to_owned()) } else { posthaste_address::idn::domain_to_ascii(BStr::new(text)) }
 }
 
 fn fully_qualified(name: &BStr) -> bool {
@@ -161,7 +161,7 @@ impl Evaluation<'_> {
 
     /// A temporary DNS failure: refused for now at once, or only if the mail would be accepted.
     fn later(&mut self, subject: Subject, dsn: &str, text: &str, at_once: bool) -> Outcome {
-        let reject = Reject::new(450, dsn, &self.name_of(subject), subject.class(), text);
+        let reject = Reject::new(450, dsn, self.name_of(subject).as_bstr(), subject.class(), text);
         if at_once {
             return self.reject(reject);
         }

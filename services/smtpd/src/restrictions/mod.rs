@@ -14,6 +14,7 @@ mod parse;
 mod reply;
 
 use crate::mail::Mail;
+use bstr::ByteSlice;
 use eval::{Evaluation, Outcome};
 use parse::{Parser, Restriction, Subject};
 use posthaste_config::{Config, ConfigError, split_list};
@@ -21,12 +22,14 @@ use posthaste_dns::Resolver;
 use posthaste_log::{Logger, warn};
 use posthaste_route::{Route, Router};
 use posthaste_service::Fatal;
-use posthaste_smtp_protocol::server::{Action, Check, Refusal, Session, Verdict};
+use posthaste_smtp_protocol::server::{Action, Check, Client, Refusal, Session, Verdict};
 use posthaste_table::{AddressList, DomainList, Maps};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
+pub use expand::{client_value, filtered, unescape};
 pub use reply::Reject;
 
 /// All that the restrictions need of the configuration.
@@ -48,6 +51,7 @@ pub struct Rules {
     mynetworks: AddressList,
     own_addresses: Vec<IpAddr>,
     mx_backup_networks: AddressList,
+    has_mx_backup_networks: bool,
     access_parents: bool,
     delimiters: String,
     owner_request_special: bool,
@@ -71,7 +75,7 @@ pub struct Rules {
     maps_rbl_reject_code: u16,
     double_bounce: String,
     myorigin: String,
-    router: Rc<Router>,
+    router: Arc<Router>,
     resolver: Resolver,
     log: Logger,
 }
@@ -121,7 +125,7 @@ const NEED_PROTECTION: &str = "in parameter smtpd_relay_restrictions or smtpd_re
 
 impl Rules {
     /// Parses the lists and opens the tables. Fatal when nothing keeps strangers from relaying.
-    pub fn open(config: &Config, router: Rc<Router>, resolver: Resolver, log: Logger) -> Result<Rules, Fatal> {
+    pub fn open(config: &Config, router: Arc<Router>, resolver: Resolver, log: Logger) -> Result<Rules, Fatal> {
         let mut parser = Parser::new(config)?;
         let relay = parser.parameter("smtpd_relay_restrictions", Subject::Recipient)?;
         let recipient = parser.parameter("smtpd_recipient_restrictions", Subject::Recipient)?;
@@ -146,7 +150,8 @@ impl Rules {
         let log_permit = match permit_actions.is_empty() {
             true => None,
             false => Some(
-                DomainList::open("smtpd_log_access_permit_actions", &permit_actions, false, config).map_err(|error| Fatal(error.to_string()))?,
+                DomainList::open("smtpd_log_access_permit_actions", &permit_actions, false, config)
+                    .map_err(|error| Fatal(error.to_string()))?,
             ),
         };
         let overrides = config.text("receive_override_options")?;
@@ -168,6 +173,7 @@ impl Rules {
             mynetworks: address_list("mynetworks")?,
             own_addresses: config.own_addresses()?.into_iter().map(|entry| entry.address).chain(config.proxy_addresses()?).collect(),
             mx_backup_networks: address_list("permit_mx_backup_networks")?,
+            has_mx_backup_networks: !config.text("permit_mx_backup_networks")?.is_empty(),
             access_parents: has_parents("smtpd_access_maps"),
             delimiters: config.text("recipient_delimiter")?,
             owner_request_special: config.bool("owner_request_special")?,
@@ -219,6 +225,17 @@ impl Rules {
     /// The clients that may relay.
     pub fn mynetworks(&self) -> &AddressList {
         &self.mynetworks
+    }
+
+    /// Whether the address is one of this host.
+    pub fn is_own_address(&self, ip: Option<IpAddr>) -> bool {
+        ip.is_some_and(|ip| self.own_addresses.contains(&ip))
+    }
+
+    /// Whether a table has the client, by name or address.
+    pub fn in_client_table(&self, maps: &Maps, client: &Client) -> bool {
+        let found = access::host_lookup(maps, self.access_parents, client.name.as_bstr(), Some(client.address.as_bstr()));
+        matches!(found, Ok(Some(_)))
     }
 
     /// Makes a check for the engine.

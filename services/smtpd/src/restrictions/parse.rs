@@ -65,8 +65,10 @@ pub enum Restriction {
     PermitMxBackup,
     PermitMynetworks,
     PermitSaslAuthenticated,
-    PermitTlsClientCerts { all: bool },
-    RejectUnauthDestination { defer: bool },
+    PermitTlsClientCerts,
+    RejectUnauthDestination {
+        defer: bool,
+    },
     RejectInvalidHelo,
     RejectMultiRecipientBounce,
     RejectNonFqdn(Subject),
@@ -82,8 +84,8 @@ pub enum Restriction {
     /// `reject_rbl_client` looks up the address, not the name.
     RejectDnsListAddress(Rc<DnsList>),
     PermitDnsListAddress(Rc<DnsList>),
-    /// Sender login checks, which mean nothing without SASL.
-    SenderLogin(SenderLogin),
+    /// A sender login check by its name: it means nothing without SASL.
+    SenderLogin(&'static str),
     /// A restriction class.
     Class(Rc<str>),
     /// Not known: a configuration error for the client that meets it.
@@ -92,15 +94,6 @@ pub enum Restriction {
     Broken(String),
     /// Gone since 3.9; the text is logged and the restriction is skipped.
     Obsolete(String),
-}
-
-/// Which mismatch of sender and login is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SenderLogin {
-    Both,
-    Authenticated,
-    Known,
-    Unauthenticated,
 }
 
 /// Parses lists and keeps the tables they share.
@@ -200,8 +193,8 @@ fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut
             "permit_mx_backup" => R::PermitMxBackup,
             "permit_mynetworks" => R::PermitMynetworks,
             "permit_sasl_authenticated" => R::PermitSaslAuthenticated,
-            "permit_tls_all_clientcerts" => R::PermitTlsClientCerts { all: true },
-            "permit_tls_clientcerts" => R::PermitTlsClientCerts { all: false },
+            "permit_tls_all_clientcerts" => R::PermitTlsClientCerts,
+            "permit_tls_clientcerts" => R::PermitTlsClientCerts,
             "reject_unauth_destination" => R::RejectUnauthDestination { defer: false },
             "defer_unauth_destination" => R::RejectUnauthDestination { defer: true },
             "reject_invalid_helo_hostname" | "reject_invalid_hostname" => R::RejectInvalidHelo,
@@ -218,11 +211,13 @@ fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut
             "reject_unknown_recipient_domain" => R::RejectUnknownDomain(Subject::Recipient),
             "reject_unlisted_recipient" | "check_recipient_maps" => R::RejectUnlisted(Subject::Recipient),
             "reject_unlisted_sender" => R::RejectUnlisted(Subject::Sender),
-            "reject_sender_login_mismatch" => R::SenderLogin(SenderLogin::Both),
-            "reject_authenticated_sender_login_mismatch" => R::SenderLogin(SenderLogin::Authenticated),
-            "reject_known_sender_login_mismatch" => R::SenderLogin(SenderLogin::Known),
-            "reject_unauthenticated_sender_login_mismatch" => R::SenderLogin(SenderLogin::Unauthenticated),
-            "permit_naked_ip_address" => R::Obsolete(removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated")),
+            "reject_sender_login_mismatch" => R::SenderLogin("reject_sender_login_mismatch"),
+            "reject_authenticated_sender_login_mismatch" => R::SenderLogin("reject_authenticated_sender_login_mismatch"),
+            "reject_known_sender_login_mismatch" => R::SenderLogin("reject_known_sender_login_mismatch"),
+            "reject_unauthenticated_sender_login_mismatch" => R::SenderLogin("reject_unauthenticated_sender_login_mismatch"),
+            "permit_naked_ip_address" => {
+                R::Obsolete(removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated"))
+            }
             "reject_maps_rbl" => R::Obsolete(removed("reject_maps_rbl", "reject_rbl_client domain-name")),
             "check_relay_domains" => R::Obsolete(removed("check_relay_domains", "permit_mynetworks, reject_unauth_destination")),
             _ if classes.iter().any(|class| class == word) => R::Class(Rc::from(word)),
@@ -302,7 +297,15 @@ mod tests {
     fn names_and_arguments() {
         assert_eq!(
             words("permit_mynetworks, Reject_Unknown_Client warn_if_reject sleep 2 { reject } strict nonsense"),
-            ["PermitMynetworks", "RejectUnknownClient", "WarnIfReject", "Sleep(2s)", "Reject", "Class(\"strict\")", "Unknown(\"nonsense\")"]
+            [
+                "PermitMynetworks",
+                "RejectUnknownClient",
+                "WarnIfReject",
+                "Sleep(2s)",
+                "Reject",
+                "Class(\"strict\")",
+                "Unknown(\"nonsense\")"
+            ]
         );
         assert_eq!(words("check_sender_access hash:/x"), ["TableInTable(\"hash:/x\")"]);
         assert_eq!(words("hash:/x"), ["TableInTable(\"hash:/x\")"]);

@@ -2,7 +2,7 @@
 
 use bstr::{BStr, ByteSlice};
 use posthaste_log::{Logger, info, warn};
-use posthaste_smtp_protocol::server::{Refusal, escape, notice};
+use posthaste_smtp_protocol::server::{Refusal, notice};
 
 /// A reply that refuses, not yet sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +91,6 @@ pub fn fit_dsn(dsn: &str, class: &str, log: &Logger) -> String {
     };
     info!(log, "mapping DSN status {dsn} into {class} status {fitted}");
     fitted
-}
-
-/// For warnings that show a table's value.
-pub fn shown(value: &[u8]) -> String {
-    escape(value)
 }
 
 #[cfg(test)]
