@@ -85,9 +85,11 @@ pub struct Dsn {
     pub action: String,
     /// `smtp`, `x-unix`, `X-Postfix`, or empty.
     pub diag_type: String,
+    /// The reply or text that tells why, for `Diagnostic-Code:`.
     pub diag_text: BString,
     /// `dns` or empty.
     pub mta_type: String,
+    /// The other system, for `Remote-MTA:`.
     pub mta_name: BString,
     /// The text in parentheses of the log line.
     pub reason: BString,
@@ -98,7 +100,9 @@ pub struct Dsn {
 pub struct Report {
     /// Index into [`Request::recipients`].
     pub recipient: u32,
+    /// What became of it.
     pub outcome: Outcome,
+    /// Why.
     pub dsn: Dsn,
     /// The agent has already marked the recipient done in the queue file.
     pub marked: bool,

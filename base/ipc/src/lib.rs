@@ -8,8 +8,10 @@
 pub mod bounce;
 pub mod delivery;
 mod envelope;
+pub mod flush;
 pub mod frame;
 pub mod qmgr;
+pub mod verify;
 pub mod wire;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From recipients to scheduler entries: redirection and filters, resolving, grouping by destination.
 
 use super::{Action, Manager, Message, Resolver};
-use crate::sched::{Dispatch, Transport};
+use crate::sched::{Batch, Dispatch, Transport};
 use crate::slab::Key;
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
@@ -142,8 +142,15 @@ impl<R: Resolver> Manager<R> {
                 message.transports.push(target.transport);
             }
             let unread = if message.envelope.more_at.is_some() { message.envelope.recipient_count.saturating_sub(message.read) } else { 0 };
-            let batch = std::mem::take(&mut batch);
-            self.sched.add(now, key.number(), target.transport, target.name.as_bstr(), target.nexthop.as_bstr(), batch, unread);
+            let batch = Batch {
+                message: key.number(),
+                transport: target.transport,
+                name: target.name.as_bstr(),
+                nexthop: target.nexthop.as_bstr(),
+                recipients: std::mem::take(&mut batch),
+                unread,
+            };
+            self.sched.add(now, batch);
         }
         if let Some(message) = self.messages.get(key)
             && message.envelope.more_at.is_none()

@@ -223,11 +223,8 @@ impl<R: Resolver> Manager<R> {
                 return more;
             }
             self.turn = !self.turn;
-            let took = if self.turn {
-                self.take_incoming(now) || self.take_deferred(now)
-            } else {
-                self.take_deferred(now) || self.take_incoming(now)
-            };
+            // Turns, so that neither a backlog nor a flood of new mail holds up the other (qmgr(8), "fairness").
+            let took = self.turn && self.take_incoming(now) || self.take_deferred(now) || !self.turn && self.take_incoming(now);
             if !took {
                 return more;
             }

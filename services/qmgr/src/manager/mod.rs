@@ -33,6 +33,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
+pub use assign::Resolved;
 pub use intake::Trigger;
 
 /// Something for the outside to do.
@@ -123,6 +124,12 @@ pub trait Resolver {
     fn resolve(&self, verify: bool, sender: &Address, recipient: &Address) -> Result<Route, RouteError>;
 }
 
+/// The parameters of a transport, by its name.
+pub type ParamsOf = Box<dyn Fn(&str) -> TransportParams>;
+
+/// Whether the flush service keeps a list for a domain (`fast_flush_domains`).
+pub type IsFlushable = Box<dyn Fn(&[u8]) -> bool>;
+
 /// What is to be reported at the end of an attempt, and how far that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -182,9 +189,8 @@ pub struct Manager<R> {
     queue: Queue,
     settings: Settings,
     resolver: R,
-    params: Box<dyn Fn(&str) -> TransportParams>,
-    /// Which domains the flush service keeps lists for.
-    flushable: Box<dyn Fn(&[u8]) -> bool>,
+    params: ParamsOf,
+    flushable: IsFlushable,
     log: Logger,
     /// Writes the lines of the error service for mail that is not even tried.
     error: Reporter,
@@ -223,9 +229,9 @@ pub struct Parts<R> {
     /// Where mail goes.
     pub resolver: R,
     /// Parameters of a transport by its name.
-    pub params: Box<dyn Fn(&str) -> TransportParams>,
+    pub params: ParamsOf,
     /// Whether a domain is in `fast_flush_domains`.
-    pub flushable: Box<dyn Fn(&[u8]) -> bool>,
+    pub flushable: IsFlushable,
     /// As `postfix/qmgr`.
     pub log: Logger,
     /// As `postfix/error`.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::sched::feedback::{Feedback as Amount, Limits};
 use posthaste_config::Config;
 use posthaste_delivery::Style;
 use posthaste_ipc::bounce::Kind;
@@ -54,21 +53,7 @@ impl Resolver for Fake {
 }
 
 fn params(name: &str) -> TransportParams {
-    TransportParams {
-        processes: Some(100),
-        concurrency: Limits { initial: 5, limit: 20, positive: Amount::Constant(1.0), negative: Amount::Constant(1.0), cohorts: 1 },
-        recipients: if name == "local" { 1 } else { 50 },
-        rate_delay: Duration::ZERO,
-        transport_rate_delay: Duration::ZERO,
-        slot_cost: 5,
-        slot_loan: 3,
-        slot_discount: 50,
-        minimum_slots: 3,
-        recipient_limit: 20000,
-        extra_recipient_limit: 1000,
-        refill_limit: 100,
-        refill_delay: Duration::from_secs(5),
-    }
+    TransportParams { recipients: if name == "local" { 1 } else { 50 }, ..TransportParams::default() }
 }
 
 fn settings() -> Settings {
@@ -465,7 +450,7 @@ fn a_failure_is_logged_before_it_is_marked_and_reported_before_it_is_forgotten()
     w.think();
     w.deliver(0);
     w.think();
-    assert_eq!(w.files(QueueName::Bounce), [id.clone()]);
+    assert_eq!(w.files(QueueName::Bounce), std::slice::from_ref(&id));
     assert!(w.queue.read_envelope(QueueName::Incoming, &id, 10).unwrap().recipients.is_empty(), "both are marked");
     assert_eq!(w.notices.len(), 1);
     assert_eq!(w.notices[0].1.kind, Kind::Failure);
@@ -483,7 +468,7 @@ fn deferred_mail_backs_off_and_expires() {
     w.run();
     assert_eq!(w.delivered["ok@a.example"], 1);
     assert_eq!(w.retry_at(&id), 300, "minimal_backoff_time");
-    assert_eq!(w.files(QueueName::Defer), [id.clone()]);
+    assert_eq!(w.files(QueueName::Defer), std::slice::from_ref(&id));
     w.at(299);
     assert_eq!(w.requests.len(), 1);
     w.at(300);
@@ -876,7 +861,7 @@ fn a_report_that_cannot_be_sent_is_tried_again() {
     w.bounce_works = false;
     let id = w.post(&mail(&["bad@a.example"]));
     w.run();
-    assert_eq!(w.files(QueueName::Deferred), [id.clone()]);
+    assert_eq!(w.files(QueueName::Deferred), std::slice::from_ref(&id));
     assert_eq!(w.files(QueueName::Bounce), [id]);
     w.bounce_works = true;
     w.at(300);

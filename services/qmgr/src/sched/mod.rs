@@ -54,6 +54,28 @@ pub struct TransportParams {
     pub refill_delay: Duration,
 }
 
+impl Default for TransportParams {
+    /// The defaults of main.cf.
+    fn default() -> TransportParams {
+        let feedback = feedback::Feedback::Constant(1.0);
+        TransportParams {
+            processes: Some(100),
+            concurrency: Limits { initial: 5, limit: 20, positive: feedback, negative: feedback, cohorts: 1 },
+            recipients: 50,
+            rate_delay: Duration::ZERO,
+            transport_rate_delay: Duration::ZERO,
+            slot_cost: 5,
+            slot_loan: 3,
+            slot_discount: 50,
+            minimum_slots: 3,
+            recipient_limit: 20000,
+            extra_recipient_limit: 1000,
+            refill_limit: 100,
+            refill_delay: Duration::from_secs(5),
+        }
+    }
+}
+
 /// A service of master.cf that delivers.
 pub struct Transport {
     name: Rc<str>,
@@ -130,6 +152,23 @@ pub struct Entry {
     pub recipients: Vec<Recipient>,
     /// Which of them have been reported on.
     pub reported: Vec<bool>,
+}
+
+/// Recipients of one message for one destination.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The number the caller gave its message.
+    pub message: u64,
+    /// Over which transport.
+    pub transport: Key<Transport>,
+    /// Tells destinations apart: the next hop, or with a recipient limit of 1 the recipient.
+    pub name: &'a BStr,
+    /// Where the agent is to deliver.
+    pub nexthop: &'a BStr,
+    /// For whom.
+    pub recipients: Vec<Recipient>,
+    /// How many recipients of the message have not been read yet.
+    pub unread: u32,
 }
 
 /// What [`Scheduler::next`] gives: send this entry now.
@@ -258,19 +297,9 @@ impl Scheduler {
         }
     }
 
-    /// Adds a batch of recipients of one message for one destination. `name` tells destinations apart (the next hop, or with a recipient limit
-    /// of 1 the recipient); `unread` is how many recipients of the message have not been read yet. The caller has made sure
-    /// that neither transport nor destination is dead, and that the batch is within the recipient limit.
-    pub fn add(
-        &mut self,
-        now: Instant,
-        message: u64,
-        transport: Key<Transport>,
-        name: &BStr,
-        nexthop: &BStr,
-        recipients: Vec<Recipient>,
-        unread: u32,
-    ) -> Key<Entry> {
+    /// Adds a batch. The caller has made sure that neither transport nor destination is dead, and that the batch is within the recipient limit.
+    pub fn add(&mut self, now: Instant, batch: Batch<'_>) -> Key<Entry> {
+        let Batch { message, transport, name, nexthop, recipients, unread } = batch;
         let t = &mut self.transports[transport];
         t.recipients += recipients.len() as u32;
         let destination = match t.destinations.get(name) {

@@ -1,25 +1,10 @@
 use super::*;
 use bstr::ByteSlice;
-use feedback::Feedback as Amount;
 use posthaste_address::Address;
 use posthaste_queue::Notify;
 
 fn params() -> TransportParams {
-    TransportParams {
-        processes: Some(100),
-        concurrency: Limits { initial: 5, limit: 20, positive: Amount::Constant(1.0), negative: Amount::Constant(1.0), cohorts: 1 },
-        recipients: 50,
-        rate_delay: Duration::ZERO,
-        transport_rate_delay: Duration::ZERO,
-        slot_cost: 5,
-        slot_loan: 3,
-        slot_discount: 50,
-        minimum_slots: 3,
-        recipient_limit: 20000,
-        extra_recipient_limit: 1000,
-        refill_limit: 100,
-        refill_delay: Duration::from_secs(5),
-    }
+    TransportParams::default()
 }
 
 struct Bench {
@@ -48,7 +33,7 @@ impl Bench {
             notify: Notify(0),
         }];
         let name = nexthop.as_bytes().as_bstr();
-        self.sched.add(self.now, message, transport, name, name, recipients, 0)
+        self.sched.add(self.now, Batch { message, transport, name, nexthop: name, recipients, unread: 0 })
     }
 
     fn at(&mut self, seconds: u64) {
