@@ -101,6 +101,8 @@ pub trait Disk: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes a directory with mode 0700 whose parent exists.
     fn make_dir(&self, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()>;
+    /// Removes a directory; fails when it is not empty.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Puts the names in a directory on stable storage.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// The names in a directory, in no order, without `.` and `..`; read as they are asked for.

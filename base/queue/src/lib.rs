@@ -219,12 +219,16 @@ impl Queue {
         let mut path = String::with_capacity(48);
         path.push_str(queue.as_str());
         path.push('/');
-        // pickup does not look into subdirectories, and postdrop could not make them.
-        if queue != QueueName::Maildrop && self.settings.hash_queue_names.iter().any(|name| name == queue.as_str()) {
-            id.push_hash(&mut path, self.settings.hash_queue_depth);
-        }
+        id.push_hash(&mut path, self.hash_depth(queue));
         path.push_str(id.as_str());
         PathBuf::from(path)
+    }
+
+    /// Levels of hash directories in this queue.
+    pub fn hash_depth(&self, queue: QueueName) -> u32 {
+        // pickup does not look into subdirectories of maildrop, and postdrop could not make them.
+        let hashed = queue != QueueName::Maildrop && self.settings.hash_queue_names.iter().any(|name| name == queue.as_str());
+        if hashed { self.settings.hash_queue_depth } else { 0 }
     }
 
     /// The inode of a message. [`io::ErrorKind::NotFound`] when it is not in that queue.

@@ -295,6 +295,10 @@ impl Disk for RealDisk {
         Ok(())
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.shared.root, path, AtFlags::REMOVEDIR)?)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         Ok(fs::fsync(&*self.shared.directory(path)?)?)
     }

@@ -448,6 +448,15 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.operation()?;
+        let inside = |entry: &Path| parent(entry) == path;
+        if state.inodes.values().filter_map(Inode::name).any(inside) || state.directories.keys().any(|entry| inside(entry)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.directories.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.operation()?;
         for (directory, durable) in &mut state.directories {

@@ -253,6 +253,20 @@ fn a_name_that_is_taken_is_not_replaced() {
     assert_eq!(std::fs::read(&path).unwrap(), b"other");
 }
 
+// Short ids come again.
+#[test]
+fn logs_of_an_earlier_message_are_not_inherited() {
+    let (_folder, queue) = real(&["defer"]);
+    let file = write(&queue, &["a@x"], &[], b"x", 8).complete(QueueName::Incoming).unwrap();
+    let id = file.id().clone();
+    for log in [LogName::Bounce, LogName::Defer] {
+        queue.append_log(log, &id, &[LogRecord::default()], true).unwrap();
+    }
+    Committer::commit_now(file).unwrap();
+    assert!(queue.read_log(LogName::Bounce, &id).unwrap().is_none());
+    assert!(queue.read_log(LogName::Defer, &id).unwrap().is_none());
+}
+
 #[test]
 fn many_commits_at_once() {
     let (_folder, queue) = real(&["incoming"]);

@@ -1,6 +1,7 @@
 //! Writing a new queue file.
 
 use crate::disk::{NewFile, ReadAt, parent};
+use crate::log::LogName;
 use crate::record::{RecordType, put_record, record_size};
 use crate::{Queue, QueueId, QueueName};
 use std::io;
@@ -155,6 +156,13 @@ impl Completed {
     /// a message without its contents.
     pub(crate) fn sync_and_name(&mut self) -> io::Result<()> {
         self.file.sync()?;
+        if !self.id.is_long() {
+            // Short ids come again: what an earlier message of that name left (a crash between the removal of logs and message, a requeue)
+            // must not be taken for this one's.
+            for log in [LogName::Bounce, LogName::Defer, LogName::Trace] {
+                let _ = self.queue.remove_log(log, &self.id);
+            }
+        }
         match self.file.name(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.queue.make_hash_directories(&self.path)?;
