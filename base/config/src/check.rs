@@ -134,6 +134,15 @@ pub struct Names {
     pub table: BTreeSet<String>,
     /// Errors in values that were looked through for names; each once.
     pub faults: BTreeSet<String>,
+    /// Names that values refer to and that nothing defines: as they are reported, `FILE: undefined parameter: NAME` (S-CONF-05).
+    pub undefined: BTreeSet<String>,
+}
+
+/// Where a value stands: the file's name for messages, and names that are defined there only (`-o` of the same service).
+struct Origin<'a> {
+    file: &'a str,
+    config: &'a Config,
+    local: &'a [(&'a str, &'a str)],
 }
 
 impl Names {
@@ -152,22 +161,25 @@ impl Names {
                 }
             }
         }
+        let main = Origin { file: config.file(), config, local: &[] };
         // A name that is in use puts those in use that its value refers to.
         let mut waiting: Vec<String> = Vec::new();
         for (name, value) in config.settings() {
             found.classes(name, value, &mut waiting);
             if found.is_known(name) {
-                found.scan(name, value, &mut waiting);
+                found.scan(name, value, &main, &mut waiting);
             }
         }
         for row in crate::parameters::PARAMETERS.iter().filter(|row| !config.settings().any(|(name, _)| name == row.name)) {
-            found.scan(row.name, row.default, &mut waiting);
+            found.scan(row.name, row.default, &main, &mut waiting);
         }
         for entry in &master.lines {
-            for (name, value) in overrides(&entry.command) {
+            let local = overrides(&entry.command);
+            let origin = Origin { file: &master.file, config, local: &local };
+            for (name, value) in &local {
                 found.classes(name, value, &mut waiting);
-                if found.is_known(name) {
-                    found.scan(name, value, &mut waiting);
+                if found.is_known(name) || local.iter().any(|(_, other)| mentions(other, name)) {
+                    found.scan(name, value, &origin, &mut waiting);
                 }
             }
         }
@@ -175,8 +187,16 @@ impl Names {
             if found.is_known(&name) || !found.user.insert(name.clone()) {
                 continue;
             }
-            for value in values_of(config, master, &name) {
-                found.scan(&name, &value, &mut waiting);
+            let value = config.settings().find(|(other, _)| *other == name).map(|(_, value)| value.to_owned());
+            if let Some(value) = value {
+                found.scan(&name, &value, &main, &mut waiting);
+            }
+            for entry in &master.lines {
+                let local = overrides(&entry.command);
+                let origin = Origin { file: &master.file, config, local: &local };
+                for (_, value) in local.iter().filter(|(other, _)| *other == name) {
+                    found.scan(&name, value, &origin, &mut waiting);
+                }
             }
         }
         found
@@ -193,12 +213,22 @@ impl Names {
         }
     }
 
-    fn scan(&mut self, owner: &str, value: &str, waiting: &mut Vec<String>) {
+    fn scan(&mut self, owner: &str, value: &str, origin: &Origin<'_>, waiting: &mut Vec<String>) {
         let raw = matches!(parameter(owner), Some(row) if matches!(row.kind, Kind::Raw { .. }));
         if !raw {
+            let first = waiting.len();
             let result = names(value.as_bytes(), &mut |name| waiting.push(name.to_owned()));
             if let Err(error) = result {
                 self.faults.insert(error.to_string());
+            }
+            for name in &waiting[first..] {
+                let defined = parameter(name).is_some()
+                    || self.service.contains_key(name)
+                    || origin.config.is_set(name)
+                    || origin.local.iter().any(|(local, _)| local == name);
+                if !defined {
+                    self.undefined.insert(format!("{}: undefined parameter: {name}", origin.file));
+                }
             }
         }
         self.tables(value);
@@ -232,28 +262,57 @@ pub fn overrides(command: &[String]) -> Vec<(&str, &str)> {
     found
 }
 
-fn values_of(config: &Config, master: &MasterFile, name: &str) -> Vec<String> {
-    let mut values: Vec<String> = config.settings().filter(|(other, _)| *other == name).map(|(_, value)| value.to_owned()).collect();
-    for line in &master.lines {
-        values.extend(overrides(&line.command).into_iter().filter(|(other, _)| *other == name).map(|(_, value)| value.to_owned()));
-    }
-    values
+fn mentions(value: &str, name: &str) -> bool {
+    let mut found = false;
+    // A fault is reported where the value is looked through.
+    let _ = names(value.as_bytes(), &mut |other| found |= other == name);
+    found
 }
 
-/// Warnings about names that nothing reads, in main.cf and in the `-o` overrides of master.cf; whole texts, in Postfix's words (S-CONF-07).
+/// [`main_warnings`] and [`master_warnings`].
 pub fn unused(config: &Config, master: &MasterFile, names: &Names) -> Vec<String> {
-    let main = config.file();
-    let file = config.directory().join("master.cf");
-    let mut warnings = Vec::new();
-    for (name, value) in config.settings().filter(|(name, _)| !names.is_known(name)) {
-        warnings.push(format!("{main}: unused parameter: {name}={value}"));
-    }
-    for line in &master.lines {
-        for (name, value) in overrides(&line.command).into_iter().filter(|(name, _)| !names.is_known(name)) {
-            warnings.push(format!("{}: unused parameter: {name}={value}", file.display()));
+    let mut warnings = main_warnings(config, names);
+    warnings.extend(master_warnings(master, names));
+    warnings
+}
+
+/// Warnings about names in main.cf that nothing reads, or that are deprecated; whole texts, in Postfix's words (S-CONF-07).
+pub fn main_warnings(config: &Config, names: &Names) -> Vec<String> {
+    let mut warnings: Vec<String> = config.settings().filter_map(|(name, value)| warning(config.file(), name, value, names)).collect();
+    for (_, value) in config.settings() {
+        if let Some(comment) = comment_in(value) {
+            warnings.push(format!("{}: #comment after other text is not allowed: {comment}", config.file()));
         }
     }
     warnings
+}
+
+/// The same for the `-o` overrides in master.cf.
+pub fn master_warnings(master: &MasterFile, names: &Names) -> Vec<String> {
+    let overridden = master.lines.iter().flat_map(|line| overrides(&line.command));
+    overridden.filter_map(|(name, value)| warning(&master.file, name, value, names)).collect()
+}
+
+fn warning(file: &str, name: &str, value: &str, names: &Names) -> Option<String> {
+    if !names.is_known(name) {
+        return Some(format!("{file}: unused parameter: {name}={value}"));
+    }
+    let instead = parameter(name)?.instead?;
+    let instead = match instead.strip_prefix("specify ") {
+        Some(other) => format!("specify \"{other}\""),
+        None => instead.to_owned(),
+    };
+    Some(format!("{file}: support for parameter \"{name}\" will be removed; instead, {instead}"))
+}
+
+/// Text in a value that was meant as a comment, shortened as Postfix shows it.
+fn comment_in(value: &str) -> Option<String> {
+    let start = value.match_indices('#').map(|(at, _)| at).find(|at| *at == 0 || value[..*at].ends_with([' ', '\t']))?;
+    let comment = &value[start..];
+    Some(match comment.char_indices().nth(22) {
+        Some((end, _)) => format!("{}...", &comment[..end]),
+        None => comment.to_owned(),
+    })
 }
 
 impl Config {
@@ -319,6 +378,30 @@ mod tests {
         );
         assert_eq!(warnings("uucp_destination_recipient_limit = 1\nuucp_time_limit = 1h\n", "uucp unix - n n - - pipe flags=F"), [""; 0]);
         assert_eq!(warnings("uucp_time_limit = 1h\n", "uucp unix - - n - - smtp").len(), 1);
+    }
+
+    // S-CONF-05
+    #[test]
+    fn undefined_names_are_reported_where_they_stand() {
+        let config =
+            Config::parse("relayhost = $nosuch${smtp_fallback_relay}\nunused = $other\nforward_path = $home\n", "main.cf").unwrap();
+        let text = "a inet n - n - - smtpd -o mine=x -o relayhost=$mine$zz -o never=$zzz\n";
+        let names = Names::collect(&config, &MasterFile::parse(text, "master.cf").unwrap());
+        let undefined: Vec<&str> = names.undefined.iter().map(String::as_str).collect();
+        assert_eq!(undefined, ["main.cf: undefined parameter: nosuch", "master.cf: undefined parameter: zz"]);
+    }
+
+    #[test]
+    fn deprecated_names_and_comments_are_reported() {
+        assert_eq!(
+            warnings("smtpd_use_tls = yes\nsmtpd_tls_eecdh_grade = auto\nrelayhost = [a] # the smarthost of our provider\n", ""),
+            [
+                "/etc/postfix/main.cf: support for parameter \"smtpd_tls_eecdh_grade\" will be removed; instead, do not specify (leave at default)",
+                "/etc/postfix/main.cf: support for parameter \"smtpd_use_tls\" will be removed; instead, specify \"smtpd_tls_security_level\"",
+                "/etc/postfix/main.cf: #comment after other text is not allowed: # the smarthost of our..."
+            ]
+        );
+        assert_eq!(warnings("relayhost = a#b\n", ""), [""; 0]);
     }
 
     // S-CONF-16, S-CONF-18

@@ -150,6 +150,25 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration of an empty main.cf in `dir`, without reading anything: the defaults.
+    pub fn defaults(dir: &Path) -> Result<Config, ConfigError> {
+        let mut config = Config::parse("", &dir.join("main.cf").to_string_lossy())?;
+        Arc::make_mut(&mut config.inner).directory = dir.to_owned();
+        Ok(config)
+    }
+
+    /// The same configuration as if main.cf held these parameters as well, in order; later ones win. For tools that show what would be;
+    /// a service's overrides are [`Config::with_overrides`].
+    pub fn with_settings<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, ConfigError> {
+        let mut config = self.clone();
+        let inner = Arc::make_mut(&mut config.inner);
+        for (name, value) in pairs {
+            inner.settings.insert(name.to_owned(), value.to_owned());
+        }
+        config.level()?;
+        Ok(config)
+    }
+
     /// The same configuration with these parameters set (`-o name=value`), in order; later ones win.
     pub fn with_overrides<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config, ConfigError> {
         let mut config = self.clone();
