@@ -113,13 +113,14 @@ impl<S> Drop for Active<S> {
 
 async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: Signals) -> Result<(), String> {
     let os = |error: io::Error| system_reason(&error);
+    let place = started.place();
     let mut listeners = Vec::new();
     for socket in started.sockets.drain(..).collect::<Vec<_>>() {
         listeners.push(Listener::new(&started.setup.kind, socket).map_err(|error| format!("listening socket: {}", os(error)))?);
     }
     let state = Rc::new(State {
         service: Rc::clone(&service),
-        place: started.place(),
+        place,
         limit: started.setup.limit.filter(|_| S::LIMIT_CLIENTS).unwrap_or(usize::MAX),
         setup: started.setup.clone(),
         active: Cell::new(0),
