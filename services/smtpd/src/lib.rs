@@ -92,7 +92,7 @@ impl Smtpd {
             keywords: keywords::Keywords::open(config, log)?,
             limits: limits::Limits::open(config, &setup.service)?,
             resolver,
-            queue: Queue::open(config)?,
+            queue: own_queue(config)?,
             profile: Profile::open(config)?,
             committer: Committer::new(COMMIT_THREADS),
             notifier: Rc::new(notify::Notifier::new("public/qmgr")),
@@ -107,6 +107,13 @@ impl Smtpd {
     fn parameters(&self) -> Rc<Parameters> {
         Rc::clone(if self.setup.stressed() { &self.stressed } else { &self.normal })
     }
+}
+
+/// The queue as this process will use it: files are made after root has been given up, so they need no other owner.
+fn own_queue(config: &Config) -> Result<Queue, Fatal> {
+    let mut queue = Queue::open(config)?;
+    queue.settings = Arc::new(posthaste_queue::Settings { owner: None, ..(*queue.settings).clone() });
+    Ok(queue)
 }
 
 impl Service for Smtpd {
