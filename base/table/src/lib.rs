@@ -13,13 +13,17 @@
 //! assert_eq!(maps.find("b".into()).unwrap(), Some("2".into()));
 //! ```
 
+pub mod build;
+mod cdb;
 mod cidr;
 mod context;
 mod db;
+mod entries;
 mod file;
 pub mod fold;
 pub mod lines;
 mod list;
+mod lmdb;
 mod macros;
 mod maps;
 mod net;

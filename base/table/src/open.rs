@@ -1,7 +1,9 @@
 //! From `type:name` to a table.
 
+use crate::cdb::Cdb;
 use crate::db::{Db, Method};
 use crate::file::{Followed, open_database_error};
+use crate::lmdb::Lmdb;
 use crate::{Context, Table, TableError, cidr, fold, regexp, text, unix};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
@@ -25,7 +27,7 @@ pub struct OpenFlags {
 
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
 pub const TYPES: &[&str] =
-    &["btree", "cidr", "environ", "fail", "hash", "inline", "internal", "nis", "regexp", "static", "texthash", "unix"];
+    &["btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "lmdb", "nis", "regexp", "static", "texthash", "unix"];
 
 /// Opens a table. The error is Postfix's text for the reason, complete.
 pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<dyn Table>, String> {
@@ -33,11 +35,10 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
         return Err(format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""));
     };
     let boxed: Box<dyn Table> = match kind {
-        "btree" => Box::new(DbTable::open(spec, name, Method::Btree, context)?),
+        "btree" | "cdb" | "hash" | "lmdb" => Box::new(Indexed::open(spec, kind, name, context)?),
         "cidr" => Box::new(cidr::Cidr::open(spec, name, context)?),
         "environ" => Box::new(text::Environ(spec.to_owned())),
         "fail" => Box::new(text::Fail(spec.to_owned())),
-        "hash" => Box::new(DbTable::open(spec, name, Method::Hash, context)?),
         "inline" => Box::new(text::Inline::open(spec, name, flags, context)?),
         "internal" => Box::new(text::Empty(spec.to_owned())),
         "nis" => {
@@ -132,21 +133,60 @@ impl Table for Unavailable {
     }
 }
 
-/// `hash:/file` and `btree:/file`: the Berkeley DB file `/file.db`.
-struct DbTable {
-    name: String,
-    label: String,
-    file: Followed<Db>,
+/// The content of an indexed file.
+enum Index {
+    Cdb(Cdb),
+    Db(Db),
+    Lmdb(Lmdb),
 }
 
-impl DbTable {
-    fn open(spec: &str, path: &str, method: Method, context: &Context) -> Result<DbTable, String> {
-        let db = PathBuf::from(format!("{path}.db"));
-        let file = Followed::open(&db, context, open_database_error, move |file, path| {
-            Db::open(file, method).map_err(|reason| format!("open database {}: {reason}", path.display()))
+impl Index {
+    fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        match self {
+            Index::Cdb(cdb) => cdb.find(key),
+            Index::Db(db) => db.find(key),
+            Index::Lmdb(lmdb) => lmdb.find(key),
+        }
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
+        match self {
+            Index::Cdb(cdb) => cdb.each(visit),
+            Index::Db(db) => db.each(visit),
+            Index::Lmdb(lmdb) => lmdb.each(visit),
+        }
+    }
+}
+
+/// A table in a file made by postmap: `hash:/file` and `btree:/file` in `/file.db`, `cdb:/file` in `/file.cdb`, `lmdb:/file` in `/file.lmdb`.
+struct Indexed {
+    name: String,
+    label: String,
+    file: Followed<Index>,
+    /// Keys without a final NUL are more likely.
+    plain_first: bool,
+}
+
+impl Indexed {
+    fn open(spec: &str, kind: &str, name: &str, context: &Context) -> Result<Indexed, String> {
+        let suffix = match kind {
+            "btree" | "hash" => "db",
+            other => other,
+        };
+        let path = PathBuf::from(format!("{name}.{suffix}"));
+        let own_kind = kind.to_owned();
+        let file = Followed::open(&path, context, open_database_error, move |file, path| {
+            match &*own_kind {
+                "btree" => Db::open(file, Method::Btree).map(Index::Db),
+                "hash" => Db::open(file, Method::Hash).map(Index::Db),
+                "cdb" => Cdb::open(file).map(Index::Cdb),
+                _ => Lmdb::open(file).map(Index::Lmdb),
+            }
+            .map_err(|reason| format!("open database {}: {reason}", path.display()))
         })?;
-        warn_older(Path::new(path), &db, context);
-        Ok(DbTable { name: spec.to_owned(), label: format!("{spec}.db"), file })
+        warn_older(Path::new(name), &path, context);
+        let label = if kind == "lmdb" { spec.to_owned() } else { format!("{spec}.{suffix}") };
+        Ok(Indexed { name: spec.to_owned(), label, file, plain_first: kind == "cdb" })
     }
 }
 
@@ -160,7 +200,7 @@ pub(crate) fn warn_older(source: &Path, indexed: &Path, context: &Context) {
     }
 }
 
-impl Table for DbTable {
+impl Table for Indexed {
     fn name(&self) -> &str {
         &self.name
     }
@@ -172,12 +212,13 @@ impl Table for DbTable {
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
         let fail = |reason: String| TableError::new(&self.name, reason);
         let db = self.file.get().map_err(fail)?;
-        // Keys end with a NUL in files made by Postfix, without one in files made by others (or by postmap -n).
+        // Postfix stores keys with a final NUL (cdb: without); other programs, and postmap -n, without.
         let mut with_null = Vec::with_capacity(key.len() + 1);
         with_null.extend_from_slice(key);
         with_null.push(0);
-        let found = match db.find(&with_null).map_err(fail)? {
-            None => db.find(key).map_err(fail)?,
+        let keys: [&[u8]; 2] = if self.plain_first { [key, &with_null] } else { [&with_null, key] };
+        let found = match db.find(keys[0]).map_err(fail)? {
+            None => db.find(keys[1]).map_err(fail)?,
             found => found,
         };
         Ok(found.map(without_null))

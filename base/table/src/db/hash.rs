@@ -22,7 +22,7 @@ pub(super) struct Meta {
 pub(super) const CHECK: &[u8] = b"%$sniglet^&\0";
 
 /// The hash function since version 5: Fowler, Noll and Vo's, begun at 0.
-pub(super) fn hash5(key: &[u8]) -> u32 {
+pub(crate) fn hash5(key: &[u8]) -> u32 {
     key.iter().fold(0, |h: u32, &c| h.wrapping_mul(16_777_619) ^ u32::from(c))
 }
 

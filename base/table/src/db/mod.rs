@@ -5,15 +5,30 @@
 mod btree;
 mod hash;
 mod page;
+mod write;
+mod write_btree;
+mod write_hash;
 
+use crate::entries::Entries;
 use page::{BTREE_MAGIC, BTREE_META, HASH_MAGIC, HASH_META, Order, PageError, Pages, Store};
 use std::fs::File;
+use std::io::{self, Write};
+
+pub(crate) use hash::hash5;
 
 /// Which kind of file a table's type asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Btree,
     Hash,
+}
+
+/// Writes a whole file. `unique` is its identity, which no other file may have.
+pub(crate) fn write(entries: &Entries, method: Method, unique: [u8; 20], out: &mut dyn Write) -> io::Result<()> {
+    match method {
+        Method::Btree => write_btree::write(entries, unique, out),
+        Method::Hash => write_hash::write(entries, unique, out),
+    }
 }
 
 enum Index {

@@ -1,0 +1,164 @@
+//! `cdb:` tables: D. J. Bernstein's constant database (<https://cr.yp.to/cdb/cdb.txt>), read and written.
+//!
+//! 256 pairs of position and length tell where the hash tables are; before these lie the records. Positions are 32 bits wide, so a
+//! file ends at four gigabytes. Postfix stores keys without a final NUL.
+
+use crate::entries::Entries;
+use crate::file::reason;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
+
+const HEADER: u64 = 256 * 8;
+
+/// Files up to this size are kept in memory.
+const IN_MEMORY: u64 = 4 << 20;
+
+/// An open file.
+pub(crate) enum Cdb {
+    Memory(Vec<u8>),
+    File(File, u64),
+}
+
+fn hash(key: &[u8]) -> u32 {
+    key.iter().fold(5381, |h: u32, &c| (h << 5).wrapping_add(h) ^ u32::from(c))
+}
+
+const DAMAGED: &str = "damaged database file";
+
+impl Cdb {
+    pub fn open(mut file: File) -> Result<Cdb, String> {
+        let size = file.metadata().map_err(|e| reason(&e))?.len();
+        // An empty file is what is left when a disk was full; tinycdb calls both a protocol error.
+        if size < HEADER {
+            return Err("Protocol error".into());
+        }
+        if size > IN_MEMORY {
+            return Ok(Cdb::File(file, size));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|e| reason(&e))?;
+        Ok(Cdb::Memory(bytes))
+    }
+
+    fn read(&self, at: u64, len: usize) -> Result<Cow<'_, [u8]>, String> {
+        match self {
+            Cdb::Memory(bytes) => {
+                let slice = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
+                slice.map(Cow::Borrowed).ok_or_else(|| DAMAGED.into())
+            }
+            Cdb::File(file, size) => {
+                if at + len as u64 > *size {
+                    return Err(DAMAGED.into());
+                }
+                let mut buffer = vec![0; len];
+                file.read_exact_at(&mut buffer, at).map_err(|e| reason(&e))?;
+                Ok(Cow::Owned(buffer))
+            }
+        }
+    }
+
+    fn pair(&self, at: u64) -> Result<(u32, u32), String> {
+        let bytes = self.read(at, 8)?;
+        let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+        word(0).zip(word(4)).ok_or_else(|| DAMAGED.into())
+    }
+
+    /// The value of the first record with this key.
+    pub fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let hash = hash(key);
+        let (start, slots) = self.pair(u64::from(hash & 255) * 8)?;
+        for probe in 0..slots {
+            let slot = ((u64::from(hash >> 8)) + u64::from(probe)) % u64::from(slots);
+            let (found, position) = self.pair(u64::from(start) + slot * 8)?;
+            if position == 0 {
+                return Ok(None);
+            }
+            if found == hash {
+                let (key_len, value_len) = self.pair(u64::from(position))?;
+                let at = u64::from(position) + 8;
+                if key_len as usize == key.len() && *self.read(at, key.len())? == *key {
+                    return Ok(Some(self.read(at + u64::from(key_len), value_len as usize)?.into_owned()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `visit` with each record in the order of the file, until it says `false`.
+    pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
+        // The records end where the first hash table begins.
+        let mut end = u64::MAX;
+        for table in 0..256 {
+            end = end.min(u64::from(self.pair(table * 8)?.0));
+        }
+        let mut at = HEADER;
+        while at < end {
+            let (key_len, value_len) = self.pair(at)?;
+            let key = self.read(at + 8, key_len as usize)?;
+            let value = self.read(at + 8 + u64::from(key_len), value_len as usize)?;
+            if !visit(&key, &value) {
+                return Ok(());
+            }
+            at += 8 + u64::from(key_len) + u64::from(value_len);
+        }
+        Ok(())
+    }
+}
+
+/// Writes the whole file.
+pub(crate) fn write(entries: &Entries, out: &mut dyn Write) -> io::Result<()> {
+    let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, "a cdb file cannot be larger than 4 GBytes");
+    let mut places: Vec<(u32, u32)> = Vec::with_capacity(entries.len());
+    let mut at = HEADER;
+    for entry in entries.iter() {
+        places.push((hash(entry.key), u32::try_from(at).map_err(|_| too_large())?));
+        at += 8 + entry.key.len() as u64 + entry.value.len() as u64;
+    }
+    let records_end = at;
+    let mut counts = [0_u32; 256];
+    for (hash, _) in &places {
+        counts[(hash & 255) as usize] += 1;
+    }
+    for count in counts {
+        let start = u32::try_from(at).map_err(|_| too_large())?;
+        out.write_all(&start.to_le_bytes())?;
+        // Tables are twice as long as they have entries, so that searches end soon.
+        out.write_all(&(count * 2).to_le_bytes())?;
+        at += u64::from(count) * 16;
+    }
+    if at > u64::from(u32::MAX) {
+        return Err(too_large());
+    }
+    let mut written = HEADER;
+    for entry in entries.iter() {
+        out.write_all(&(entry.key.len() as u32).to_le_bytes())?;
+        out.write_all(&(entry.value.len() as u32).to_le_bytes())?;
+        out.write_all(entry.key)?;
+        out.write_all(entry.value)?;
+        written += 8 + entry.key.len() as u64 + entry.value.len() as u64;
+    }
+    debug_assert_eq!(written, records_end);
+    // Stable, so that records of one table keep their order.
+    places.sort_by_key(|(hash, _)| hash & 255);
+    let mut rest = &places[..];
+    for count in counts {
+        let (mine, others) = rest.split_at(count as usize);
+        rest = others;
+        let slots = count as usize * 2;
+        let mut table = vec![(0_u32, 0_u32); slots];
+        for &(hash, position) in mine {
+            let mut slot = (hash >> 8) as usize % slots;
+            while table[slot].1 != 0 {
+                slot = (slot + 1) % slots;
+            }
+            table[slot] = (hash, position);
+        }
+        for (hash, position) in table {
+            out.write_all(&hash.to_le_bytes())?;
+            out.write_all(&position.to_le_bytes())?;
+        }
+    }
+    Ok(())
+}
