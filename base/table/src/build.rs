@@ -8,7 +8,7 @@ use crate::entries::Entries;
 pub use crate::entries::OnDuplicate;
 use crate::file::{open_database_error, reason};
 use crate::{Context, cdb, fold, lmdb};
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
 use std::borrow::Cow;
 use std::fs::File;
@@ -150,6 +150,11 @@ impl Build {
         Ok(())
     }
 
+    /// Adds an entry as it is: without folding, without NUL. A key that is there keeps its value.
+    pub fn put_raw(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
+        self.entries.add(key, value, OnDuplicate::Ignore).map(|_| ())
+    }
+
     /// Removes an entry, whether it is stored with a final NUL or without one; `false` when there is none.
     pub fn delete(&mut self, key: &BStr) -> bool {
         let key = self.folded(key);
@@ -195,7 +200,6 @@ fn parse_spec(spec: &str) -> Result<(Kind, PathBuf), BuildError> {
         "cdb" => (Kind::Cdb, "cdb"),
         "hash" => (Kind::Hash, "db"),
         "lmdb" => (Kind::Lmdb, "lmdb"),
-        "proxy" => return Err("can't create maps via the proxy service".into()),
         known if crate::TYPES.contains(&known) => {
             return Err(format!("unsupported dictionary type: {known} does not support bulk-mode creation."));
         }
@@ -327,6 +331,7 @@ mod tests {
     use super::*;
     use crate::context::collecting;
     use crate::{OpenFlags, try_open};
+    use bstr::ByteSlice;
     use std::collections::BTreeMap;
 
     fn written(kind: &str, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> (tempfile::TempDir, String) {

@@ -2,6 +2,7 @@
 
 use crate::file::{Followed, open_error, reason};
 use crate::net::Net;
+use crate::open::{OpenFlags, content_of_files};
 use crate::rules::{Builder, Rules, inline_source, keyword};
 use crate::{Context, Table, TableError, lines};
 use bstr::{BStr, BString, ByteSlice};
@@ -29,15 +30,15 @@ pub(crate) struct Cidr {
 }
 
 impl Cidr {
-    pub fn open(spec: &str, name: &str, context: &Context) -> Result<Cidr, String> {
+    pub fn open(spec: &str, name: &str, flags: OpenFlags, context: &Context) -> Result<Cidr, String> {
         let source = match inline_source("cidr", name)? {
-            Some(text) => Source::Inline(Arc::new(parse(text.as_bytes(), name, context))),
+            Some(text) => Source::Inline(Arc::new(parse(text.as_bytes(), name, flags, context))),
             None => {
                 let on_load = context.clone();
                 Source::File(Followed::open(Path::new(name), context, open_error, move |mut file, path| {
                     let mut text = Vec::new();
                     file.read_to_end(&mut text).map_err(|e| format!("cidr map {}: read error: {}", path.display(), reason(&e)))?;
-                    Ok(parse(&text, &path.display().to_string(), &on_load))
+                    Ok(parse(&text, &path.display().to_string(), flags, &on_load))
                 })?)
             }
         };
@@ -45,10 +46,10 @@ impl Cidr {
     }
 }
 
-fn parse(source: &[u8], name: &str, context: &Context) -> NetRules {
+fn parse(source: &[u8], name: &str, flags: OpenFlags, context: &Context) -> NetRules {
     let mut builder = Builder::new();
     for line in lines::logical_lines(source) {
-        if let Err(fault) = add(&mut builder, lines::trim(&line.text), line.number) {
+        if let Err(fault) = add(&mut builder, lines::trim(&line.text), line.number, flags) {
             context.warn(&format!("cidr map {name}, line {}: {fault}: skipping this rule", line.number));
         }
     }
@@ -59,7 +60,7 @@ fn parse(source: &[u8], name: &str, context: &Context) -> NetRules {
     rules
 }
 
-fn add(builder: &mut Builder<Test, BString>, line: &BStr, number: usize) -> Result<(), String> {
+fn add(builder: &mut Builder<Test, BString>, line: &BStr, number: usize, flags: OpenFlags) -> Result<(), String> {
     if keyword(line, "ENDIF") {
         return match line.len() {
             _ if !lines::trim(&line[5..]).is_empty() => Err("garbage after ENDIF".into()),
@@ -84,9 +85,9 @@ fn add(builder: &mut Builder<Test, BString>, line: &BStr, number: usize) -> Resu
     }
     let test = Test { net: Net::parse(&pattern.to_str_lossy())?, negated };
     if begins {
-        builder.begin(test, number)
+        builder.begin(test, number);
     } else {
-        builder.rule(test, text.to_owned())
+        builder.rule(test, if flags.value_is_file { content_of_files(text)? } else { text.to_owned() });
     }
     Ok(())
 }

@@ -71,10 +71,9 @@ impl Context {
         Ok(Context::new(Settings::from_config(config)?, log))
     }
 
-    /// For this process: reports as `syslog_name/program`, where the program is the name by which the process was called.
+    /// For this process: reports as `syslog_name/process_name`.
     pub(crate) fn of(config: &Config) -> Context {
-        let program = std::env::args_os().next().unwrap_or_default();
-        let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let program = config.text("process_name").unwrap_or_default();
         let log = Logger::program(config, &program).unwrap_or_else(|_| Logger::new(&format!("postfix/{program}")));
         Context::from_config(config, log.clone()).unwrap_or_else(|error| {
             // The harness has read the whole configuration before this, so a bad value here is a fault that it has reported.

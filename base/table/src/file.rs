@@ -70,11 +70,14 @@ impl Stamp {
             dev: stat.st_dev,
             ino: stat.st_ino,
             size: stat.st_size,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
         }
     }
 }
+
+/// The file that was read last (none: there was no file), and what came of it.
+type State<T> = (Option<Stamp>, Result<Arc<T>, String>);
 
 type Load<T> = dyn Fn(File, &Path) -> Result<T, String> + Send + Sync;
 
@@ -82,7 +85,7 @@ type Load<T> = dyn Fn(File, &Path) -> Result<T, String> + Send + Sync;
 pub(crate) struct Followed<T> {
     place: Place,
     load: Box<Load<T>>,
-    now: RwLock<(Option<Stamp>, Result<Arc<T>, String>)>,
+    now: RwLock<State<T>>,
     checked: AtomicU64,
     context: Context,
 }
@@ -161,14 +164,7 @@ pub(crate) fn open_database_error(path: &Path, error: &std::io::Error) -> String
     format!("open database {}: {}", path.display(), reason(error))
 }
 
-/// The system's words for an error, as C's strerror() has them.
-pub(crate) fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" (os error ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
-}
+pub(crate) use posthaste_config::system_reason as reason;
 
 fn milliseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();

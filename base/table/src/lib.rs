@@ -13,6 +13,7 @@
 //! assert_eq!(maps.find("b".into()).unwrap(), Some("2".into()));
 //! ```
 
+pub mod base64;
 pub mod build;
 mod cdb;
 mod cidr;
@@ -39,9 +40,9 @@ use bstr::{BStr, BString};
 
 pub use context::{Context, Settings};
 pub use list::{AddressList, DomainList, StringList};
-pub use maps::{AddressFound, AddressSearch, LocalPart, Maps};
+pub use maps::{AddressFound, AddressSearch, LocalPart, Maps, decode_file};
 pub use net::Net;
-pub use open::{OpenFlags, TYPES, open_or_unavailable, try_open};
+pub use open::{OpenFlags, TYPES, content_of_files, open_or_unavailable, try_open};
 
 /// A lookup that failed: the mail that needs it gets a temporary error, never "not found".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,8 @@ use bstr::{BStr, BString, ByteSlice};
 pub struct Line {
     /// Number of its first physical line, from 1.
     pub number: usize,
+    /// Where that line begins in the source, in bytes.
+    pub offset: usize,
     /// The text; a continuation line is appended with its leading white space.
     pub text: BString,
 }
@@ -14,10 +16,11 @@ pub struct Line {
 /// Splits `source` into logical lines (postmap(1), INPUT FILE FORMAT). A logical line begins with a character that is not white
 /// space; a comment or empty line does not end it. A first line that begins with white space is returned as it is: the caller decides.
 pub fn logical_lines(source: &[u8]) -> impl Iterator<Item = Line> + '_ {
-    Lines { rest: source, number: 0 }
+    Lines { len: source.len(), rest: source, number: 0 }
 }
 
 struct Lines<'a> {
+    len: usize,
     rest: &'a [u8],
     number: usize,
 }
@@ -42,10 +45,11 @@ impl Iterator for Lines<'_> {
     type Item = Line;
 
     fn next(&mut self) -> Option<Line> {
-        let (number, mut text) = loop {
+        let (offset, number, mut text) = loop {
+            let offset = self.len - self.rest.len();
             let line = self.physical()?;
             if !skipped(line) {
-                break (self.number, BString::from(line));
+                break (offset, self.number, BString::from(line));
             }
         };
         // Look ahead: skipped lines are consumed only together with a continuation that follows, which does no harm either way.
@@ -61,7 +65,7 @@ impl Iterator for Lines<'_> {
                 None => break,
             }
         }
-        Some(Line { number, text })
+        Some(Line { number, offset, text })
     }
 }
 

@@ -263,7 +263,7 @@ impl AddressList {
                 Pattern::Word(_, Some(Ok(net))) => Ok(ip.is_some_and(|ip| net.contains(ip))),
                 Pattern::Word(_, Some(Err(fault))) => {
                     list.context.warn(&format!("{}: {fault}", list.title));
-                    Err(TableError::new(&*list.title, &**fault))
+                    Err(TableError::new(&list.title, fault.clone()))
                 }
                 _ => Ok(false),
             }

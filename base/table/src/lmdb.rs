@@ -294,7 +294,7 @@ impl<'a> Nodes<'a> {
 const PAGE: usize = 4096;
 
 /// Larger nodes have their value elsewhere: two must fit on a page.
-const LARGEST_NODE: usize = ((PAGE - PAGE_HEADER) / 2 & !1) - 2;
+const LARGEST_NODE: usize = (((PAGE - PAGE_HEADER) / 2) & !1) - 2;
 
 /// The persistent flags that the library writes for a file opened as Postfix does: MDB_NOSUBDIR, and MDB_INTEGERKEY for the list of free pages.
 const FREE_FLAGS: u16 = 0x4008;
@@ -363,6 +363,9 @@ fn cut(sizes: impl Iterator<Item = usize>) -> Vec<std::ops::Range<usize>> {
     spans
 }
 
+/// A level of branch pages: the pages below with their first keys, which of them go onto each page, and the number of its first page.
+type Level<'a> = (Vec<(u64, &'a [u8])>, Vec<std::ops::Range<usize>>, u64);
+
 /// Writes the whole file. `map_size` is Postfix's `lmdb_map_size`; the size limit in the file is that, doubled until the file fits.
 pub(crate) fn write(entries: &Entries, map_size: u64, out: &mut dyn Write) -> io::Result<()> {
     let all = entries.sorted();
@@ -374,7 +377,7 @@ pub(crate) fn write(entries: &Entries, map_size: u64, out: &mut dyn Write) -> io
     let leaves = if all.is_empty() { Vec::new() } else { cut(all.iter().map(leaf_size)) };
     let leaf_start = 2;
     let mut next = leaf_start + leaves.len() as u64;
-    let mut levels: Vec<(Vec<(u64, &[u8])>, Vec<std::ops::Range<usize>>, u64)> = Vec::new();
+    let mut levels: Vec<Level<'_>> = Vec::new();
     let mut below: Vec<(u64, &[u8])> = leaves.iter().enumerate().map(|(n, span)| (leaf_start + n as u64, all[span.start].key)).collect();
     while below.len() > 1 {
         // The first key of a page is not stored; it is counted here all the same, which leaves a little room.

@@ -28,6 +28,11 @@ pub(crate) enum TemplateError {
 }
 
 impl Template {
+    /// Without any `$`.
+    pub fn literal(text: BString) -> Template {
+        Template { parts: vec![Part::Text(text)], highest: 0 }
+    }
+
     pub fn parse(text: &BStr) -> Result<Template, TemplateError> {
         let mut template = Template { parts: Vec::new(), highest: 0 };
         let mut literal = BString::default();

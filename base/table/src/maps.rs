@@ -148,7 +148,20 @@ impl Maps {
         self.search(key, true)
     }
 
+    /// Like [`Maps::find`] for tables whose values are the content of files: opened with [`OpenFlags::value_is_file`].
+    pub fn find_file(&self, key: &BStr) -> Result<Option<Vec<u8>>, TableError> {
+        match self.search_tables(key, false)? {
+            Some((value, table)) => decode_file(table, key, value.as_bstr(), self.context.as_ref()).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn search(&self, key: &BStr, partial: bool) -> Result<Option<BString>, TableError> {
+        Ok(self.search_tables(key, partial)?.map(|(value, _)| value))
+    }
+
+    /// The first answer, and whose it is.
+    fn search_tables(&self, key: &BStr, partial: bool) -> Result<Option<(BString, &dyn Table)>, TableError> {
         let warn = |text: String| {
             if let Some(context) = &self.context {
                 context.warn(&text);
@@ -167,7 +180,7 @@ impl Maps {
                 Ok(Some(value)) if value.is_empty() => {
                     warn(format!("table \"{}\": empty lookup result for: \"{key}\" -- ignored", table.name()));
                 }
-                Ok(found) => return Ok(found),
+                Ok(Some(value)) => return Ok(Some((value, &**table))),
                 Err(error) => {
                     warn(format!("{} lookup error for \"{key}\"", table.name()));
                     return Err(error);
@@ -266,6 +279,16 @@ impl Maps {
             found => Ok(found),
         }
     }
+}
+
+/// Decodes a value that is the content of files, with a warning if it is no such thing.
+pub fn decode_file(table: &dyn Table, key: &BStr, value: &BStr, context: Option<&Context>) -> Result<Vec<u8>, TableError> {
+    crate::base64::decode(value).ok_or_else(|| {
+        if let Some(context) = context {
+            context.warn(&format!("table {}: key {key}: malformed BASE64 value: {value:.100}", table.label()));
+        }
+        TableError::without_detail(table.name(), "malformed BASE64 value")
+    })
 }
 
 /// `a.b.c`, then `.b.c` and `.c` (`dots`), or `b.c` and `c`.

@@ -7,6 +7,7 @@ use crate::lmdb::Lmdb;
 use crate::{Context, Table, TableError, cidr, fold, regexp, text, unix};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub struct OpenFlags {
     pub no_unauthenticated: bool,
     /// No checks that keys and values are UTF-8 (`postmap -u`, body lines).
     pub raw_bytes: bool,
+    /// Values are names of files, to be replaced by the files' content in base64 (`postmap -F`). In tables that postmap makes this has
+    /// happened when they were made; the others are read so.
+    pub value_is_file: bool,
 }
 
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
@@ -36,7 +40,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
     };
     let boxed: Box<dyn Table> = match kind {
         "btree" | "cdb" | "hash" | "lmdb" => Box::new(Indexed::open(spec, kind, name, context)?),
-        "cidr" => Box::new(cidr::Cidr::open(spec, name, context)?),
+        "cidr" => Box::new(cidr::Cidr::open(spec, name, flags, context)?),
         "environ" => Box::new(text::Environ(spec.to_owned())),
         "fail" => Box::new(text::Fail(spec.to_owned())),
         "inline" => Box::new(text::Inline::open(spec, name, flags, context)?),
@@ -46,7 +50,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
             Box::new(text::Empty(spec.to_owned()))
         }
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
-        "static" => Box::new(text::Static::open(spec, name)?),
+        "static" => Box::new(text::Static::open(spec, name, flags)?),
         "texthash" => Box::new(text::TextHash::open(spec, name, flags, context)?),
         "unix" => Box::new(unix::Unix::open(spec, name)?),
         _ => return Err(format!("unsupported dictionary type: {kind}")),
@@ -241,4 +245,17 @@ pub(crate) fn without_null(mut value: Vec<u8>) -> BString {
         value.pop();
     }
     value.into()
+}
+
+/// The value of a table whose values are names of files (separated by comma or white space): their content, with an empty line between two
+/// files, in base64.
+pub fn content_of_files(names: &BStr) -> Result<BString, String> {
+    let mut content = Vec::new();
+    for (nth, name) in names.split(|&c| c == b',' || crate::lines::is_space(c)).filter(|name| !name.is_empty()).enumerate() {
+        if nth > 0 {
+            content.push(b'\n');
+        }
+        content.extend_from_slice(&crate::build::read_whole(Path::new(std::ffi::OsStr::from_bytes(name)))?);
+    }
+    Ok(crate::base64::encode(&content))
 }

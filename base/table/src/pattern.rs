@@ -2,7 +2,7 @@
 
 use crate::file::{Followed, open_error, reason};
 use crate::macros::{Template, TemplateError};
-use crate::open::OpenFlags;
+use crate::open::{OpenFlags, content_of_files};
 use crate::rules::{Builder, Rules, inline_source, keyword};
 use crate::{Context, Table, TableError, lines};
 use bstr::{BStr, BString, ByteSlice};
@@ -123,7 +123,15 @@ fn add<E: Engine>(builder: &mut Builder<Test<E>, Template>, line: &BStr, flags: 
         if text.is_empty() {
             place.warn("no replacement text: using empty string");
         }
-        let Some(template) = template::<E>(text, place) else { return };
+        let template = if flags.value_is_file {
+            match content_of_files(text) {
+                Ok(content) => Some(Template::literal(content)),
+                Err(fault) => return place.warn(&format!("{fault}: skipping this rule")),
+            }
+        } else {
+            template::<E>(text, place)
+        };
+        let Some(template) = template else { return };
         let wanted = template.highest;
         if wanted > 0 && source.negated {
             return place.warn("$number found in negative match replacement text: skipping this rule");

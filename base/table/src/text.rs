@@ -2,10 +2,11 @@
 
 use crate::file::{Followed, open_database_error, reason};
 use crate::lines::{self, EntryError};
-use crate::open::OpenFlags;
+use crate::open::{OpenFlags, content_of_files};
 use crate::{Context, Table, TableError, fold, syntax};
 use bstr::{BStr, BString, ByteSlice};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read;
 use std::path::Path;
 
@@ -56,11 +57,22 @@ fn parse(source: &[u8], path: &Path, flags: OpenFlags, context: &Context) -> Ent
                     context.warn(&format!("{path}, line {}: record is in \"key: value\" format; is this an alias file?", line.number));
                 }
                 let key = if flags.keep_case { key.to_owned() } else { fold::fold(key, utf8).into_owned() };
+                let value = if flags.value_is_file { content_of_files(value) } else { Ok(value.to_owned()) };
+                let value = match value {
+                    Ok(value) => value,
+                    Err(fault) => {
+                        context.warn(&format!("{path}, line {}: {fault}: skipping this entry", line.number));
+                        continue;
+                    }
+                };
                 // The first entry counts, as with hash: tables.
-                if entries.contains_key(&key) {
-                    context.warn(&format!("{path}, line {}: duplicate entry: \"{key}\"", line.number));
-                } else {
-                    entries.insert(key, value.to_owned());
+                match entries.entry(key) {
+                    Entry::Occupied(first) => {
+                        context.warn(&format!("{path}, line {}: duplicate entry: \"{}\"", line.number, first.key()));
+                    }
+                    Entry::Vacant(place) => {
+                        place.insert(value);
+                    }
                 }
             }
             Err(EntryError::NoValue) => {
@@ -115,7 +127,13 @@ impl Inline {
             }
             let key = BStr::new(key);
             let key = if flags.keep_case { key.to_owned() } else { fold::fold(key, context.settings.utf8).into_owned() };
-            entries.insert(key, BString::from(value));
+            let value = BString::from(value);
+            let value = if flags.value_is_file {
+                content_of_files(value.as_bstr()).map_err(|fault| format!("{fault}: \"{name}\"; {NEED}"))?
+            } else {
+                value
+            };
+            entries.insert(key, value);
         }
         if entries.is_empty() {
             return Err(bad());
@@ -146,12 +164,13 @@ pub(crate) struct Static {
 }
 
 impl Static {
-    pub fn open(name: &str, text: &str) -> Result<Static, String> {
+    pub fn open(name: &str, text: &str, flags: OpenFlags) -> Result<Static, String> {
         let value = match text.strip_prefix('{') {
             Some(_) => syntax::inside_braces(text).map_err(|error| format!("bad static:name syntax: {error}"))?,
             None => text,
         };
-        Ok(Static { name: name.to_owned(), value: value.into() })
+        let value = if flags.value_is_file { content_of_files(value.into())? } else { value.into() };
+        Ok(Static { name: name.to_owned(), value })
     }
 }
 
@@ -181,16 +200,6 @@ impl Table for Environ {
         }
         Ok(std::env::var_os(std::ffi::OsStr::from_bytes(key)).map(|value| BString::from(value.into_vec())))
     }
-
-    fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
-        use std::os::unix::ffi::OsStrExt;
-        for (key, value) in std::env::vars_os() {
-            if !visit(key.as_bytes().as_bstr(), value.as_bytes().as_bstr()) {
-                break;
-            }
-        }
-        Some(Ok(()))
-    }
 }
 
 /// `fail:any`: every lookup fails, for tests of a configuration.
@@ -204,6 +213,10 @@ impl Table for Fail {
     fn lookup(&self, _key: &BStr) -> Result<Option<BString>, TableError> {
         Err(TableError::new(&self.0, "Application error"))
     }
+
+    fn entries(&self, _visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        Some(Err(TableError::new(&self.0, "Application error")))
+    }
 }
 
 /// A table without entries: `internal:any`, whose content never outlives a process, and `nis:any` on a system without NIS.
@@ -216,6 +229,10 @@ impl Table for Empty {
 
     fn lookup(&self, _key: &BStr) -> Result<Option<BString>, TableError> {
         Ok(None)
+    }
+
+    fn entries(&self, _visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        Some(Ok(()))
     }
 }
 

@@ -41,15 +41,6 @@ impl PageBuilder {
         self.bytes[16..20].copy_from_slice(&page.to_le_bytes());
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries == 0
-    }
-
-    /// Bytes left for items and their offsets.
-    pub fn room(&self) -> usize {
-        self.end - HEADER - 2 * self.entries
-    }
-
     /// Puts an item on the page, made of parts, in `size` bytes (padded at its end). The caller has seen that there is room for it and two
     /// bytes more.
     pub fn push(&mut self, parts: &[&[u8]], size: usize) {
