@@ -12,8 +12,8 @@ use std::io::{self, Write};
 /// Larger keys and values are stored off the page: libdb wants room for four items on each.
 const BIG: usize = PAGE / 4;
 
-/// How full the pages are at most on the average: with three quarters few buckets need a second page.
-const FULL: usize = (PAGE - HEADER) / 4 * 3;
+/// How full the buckets are at most on the average: then one in six has a second page, and the file is no larger than libdb's.
+const FULL: usize = (PAGE - HEADER) / 20 * 17;
 
 fn item_size(len: usize) -> usize {
     if len > BIG { 12 } else { 1 + len }
