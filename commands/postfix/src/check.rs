@@ -1,22 +1,24 @@
-//! `postfix check`: directories that are missing are made, what looks wrong is warned about, silence when all is well.
+//! `postfix check`: directories that are missing are made, the queue is repaired, what looks wrong is warned about; silence when all is well.
 
 use crate::{Failed, Place, install};
 use posthaste_config::check::{Names, unused};
 use posthaste_config::master_cf::MasterFile;
+use posthaste_config::system_reason;
 use posthaste_log::{fatal, warn};
-use std::fs::{DirBuilder, Metadata};
+use std::fs::{DirBuilder, Metadata, symlink_metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Component, Path};
+use std::process::{Command, Stdio};
 
 /// Owner of a directory of the queue.
 #[derive(Clone, Copy, PartialEq)]
-enum Owner {
+pub(crate) enum Owner {
     Root,
     Mail,
 }
 
 /// Name, owner, whether it has the set-gid group, mode.
-const DIRECTORIES: [(&str, Owner, bool, u32); 16] = [
+pub(crate) const DIRECTORIES: [(&str, Owner, bool, u32); 15] = [
     (".", Owner::Root, false, 0o755),
     ("active", Owner::Mail, false, 0o700),
     ("bounce", Owner::Mail, false, 0o700),
@@ -31,17 +33,25 @@ const DIRECTORIES: [(&str, Owner, bool, u32); 16] = [
     ("private", Owner::Mail, false, 0o700),
     ("public", Owner::Mail, true, 0o710),
     ("saved", Owner::Mail, false, 0o700),
-    ("tlstrace", Owner::Mail, false, 0o700),
     ("trace", Owner::Mail, false, 0o700),
 ];
 
+/// Directories of a chroot jail below the queue directory that hold copies of the system's.
+const JAIL: [&str; 6] = ["etc", "lib", "lib32", "lib64", "bin", "usr"];
+
 /// All checks; fails when the system could not run.
 pub fn check(place: &Place) -> Result<(), Failed> {
+    let master_cf = place.directory.join("master.cf");
+    if !master_cf.is_file() {
+        fatal!(place.log, "no {} file found", master_cf.display());
+        return Err(Failed);
+    }
+    let master = warn_about_names(place)?;
     create_missing(place)?;
-    install::missing_entries_warning(place);
+    install::require_postlog(place, &master)?;
+    repair_queue(place)?;
     warn_about_owners(place);
-    warn_about_corrupt(place);
-    warn_about_names(place)
+    Ok(())
 }
 
 /// Makes the queue's and the data directory where they are missing, with their owners and modes.
@@ -51,8 +61,7 @@ pub fn create_missing(place: &Place) -> Result<(), Failed> {
         return Err(Failed);
     }
     for (name, owner, group, mode) in DIRECTORIES.iter() {
-        let path = if *name == "." { place.queue.clone() } else { place.queue.join(name) };
-        make(place, &path, *owner, *group, *mode)?;
+        make(place, &place.in_queue(name), *owner, *group, *mode)?;
     }
     make(place, &place.data, Owner::Mail, false, 0o700)
 }
@@ -72,114 +81,167 @@ fn make(place: &Place, path: &Path, owner: Owner, group: bool, mode: u32) -> Res
         chown(path, Some(uid), Some(gid))
     });
     made.map_err(|error| {
-        fatal!(place.log, "unable to create missing directory {}: {error}", path.display());
+        fatal!(place.log, "unable to create missing directory {}: {}", path.display(), system_reason(&error));
         Failed
     })
 }
 
-/// Warns about files and directories of the wrong owner, or that others can write.
+/// Files whose name does not fit their inode (a queue restored from a backup) could be overwritten by new mail: they are renamed before anything
+/// runs. What a crash left half written is removed, too.
+fn repair_queue(place: &Place) -> Result<(), Failed> {
+    let program = place.commands.join("postsuper");
+    let status = Command::new(&program).env("MAIL_CONFIG", &place.directory).stdin(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        // It has said why.
+        Ok(_) => Err(Failed),
+        Err(error) => {
+            fatal!(place.log, "cannot run {}: {}", program.display(), system_reason(&error));
+            Err(Failed)
+        }
+    }
+}
+
+/// Warns about files and directories of the wrong owner, or that others can write. Order and words are Postfix's.
 pub fn warn_about_owners(place: &Place) {
+    // Without root all belongs to one user.
     if place.rootless {
         return;
     }
-    let show = |path: &Path| path.display().to_string();
-    for name in [".", "./main.cf", "./master.cf"] {
-        let path = format!("{}/{name}", place.directory.display());
-        let Ok(meta) = std::fs::metadata(&path) else { continue };
-        warn_root(place, &path, &meta);
-    }
-    for folder in [&place.daemons, &place.commands] {
-        if let Ok(meta) = std::fs::metadata(folder) {
-            warn_root(place, &show(folder), &meta);
+    let root_owned: Vec<(String, Metadata)> = [Some(&place.directory), place.libraries.as_ref(), Some(&place.daemons)]
+        .into_iter()
+        .flatten()
+        .flat_map(|folder| below(folder))
+        .collect();
+    let queue: Vec<(String, Metadata)> = ["/.", "/pid"]
+        .iter()
+        .filter_map(|name| {
+            let path = format!("{}{name}", place.queue.display());
+            let meta = symlink_metadata(&path).ok()?;
+            Some((path, meta))
+        })
+        .collect();
+    for (path, meta) in queue.iter().chain(&root_owned) {
+        if meta.uid() != 0 {
+            warn!(place.log, "not owned by root: {path}");
         }
     }
-    for (name, owner, group, mode) in DIRECTORIES.iter() {
-        let path = place.queue.join(name);
-        let Ok(meta) = std::fs::metadata(&path) else { continue };
-        let path = if *name == "." { show(&place.queue) } else { show(&path) };
-        match owner {
-            Owner::Root => warn_root(place, &path, &meta),
-            Owner::Mail if meta.uid() != place.owner.uid => warn!(place.log, "not owned by {}: {path}", owner_name(place)),
-            Owner::Mail => {}
-        }
-        if *group && meta.gid() != place.setgid_group {
-            warn!(place.log, "not owned by group {}: {path}", place.config.text("setgid_group").unwrap_or_default());
-        }
-        if *owner == Owner::Mail && meta.mode() & 0o002 & !mode != 0 {
+    for (path, meta) in queue.iter().chain(&root_owned) {
+        if meta.mode() & 0o022 != 0 {
             warn!(place.log, "group or other writable: {path}");
         }
     }
-    if let Ok(meta) = std::fs::metadata(&place.data)
-        && meta.uid() != place.owner.uid
-    {
-        warn!(place.log, "not owned by {}: {}", owner_name(place), show(&place.data));
+    for (path, _) in root_owned.iter().filter(|(path, meta)| meta.is_symlink() && leaves(Path::new(path))) {
+        warn!(place.log, "symlink leaves directory: {path}");
     }
-    for program in ["postqueue", "postdrop"] {
-        let path = place.commands.join(program);
-        let Ok(meta) = std::fs::metadata(&path) else { continue };
-        if meta.gid() != place.setgid_group {
-            warn!(place.log, "not owned by group {}: {}", place.config.text("setgid_group").unwrap_or_default(), show(&path));
-        }
-        if meta.mode() & 0o2111 != 0o2111 {
-            warn!(place.log, "not set-gid or not owner+group+world executable: {}", show(&path));
+    let (owner, group) = (place.owner_name(), place.group_name());
+    for (path, _) in below(&place.data).iter().filter(|(_, meta)| meta.uid() != place.owner.uid) {
+        warn!(place.log, "not owned by {owner}: {path}");
+    }
+    for (name, ..) in DIRECTORIES.iter().filter(|(_, owner, ..)| *owner == Owner::Mail) {
+        let path = place.queue.join(name);
+        if symlink_metadata(&path).is_ok_and(|meta| meta.uid() != place.owner.uid) {
+            warn!(place.log, "not owned by {owner}: {}", path.display());
         }
     }
-    warn_about_chroot(place);
+    let shared = ["public", "maildrop"].map(|name| place.queue.join(name));
+    let programs = ["postqueue", "postdrop"].map(|name| place.commands.join(name));
+    for path in shared.iter().chain(&programs) {
+        if symlink_metadata(path).is_ok_and(|meta| meta.gid() != place.setgid_group) {
+            warn!(place.log, "not owned by group {group}: {}", path.display());
+        }
+    }
+    for path in &programs {
+        if symlink_metadata(path).is_ok_and(|meta| meta.mode() & 0o2111 != 0o2111) {
+            warn!(place.log, "not set-gid or not owner+group+world executable: {}", path.display());
+        }
+    }
+    warn_about_jail(place);
 }
 
-fn owner_name(place: &Place) -> String {
-    place.config.text("mail_owner").unwrap_or_default()
+/// Everything in and below a folder, named as find(1) does when given `FOLDER/.`.
+fn below(folder: &Path) -> Vec<(String, Metadata)> {
+    let mut found = Vec::new();
+    let mut todo = vec![format!("{}/.", folder.display())];
+    while let Some(path) = todo.pop() {
+        let Ok(meta) = symlink_metadata(&path) else { continue };
+        if meta.is_dir()
+            && let Ok(entries) = std::fs::read_dir(&path)
+        {
+            todo.extend(entries.flatten().map(|entry| format!("{path}/{}", entry.file_name().display())));
+        }
+        found.push((path, meta));
+    }
+    found
 }
 
-fn warn_root(place: &Place, path: &str, meta: &Metadata) {
-    if meta.uid() != 0 {
+/// Whether a symbolic link may point out of its folder: who can change what is there could change our files.
+fn leaves(link: &Path) -> bool {
+    let outside = |part: Component<'_>| matches!(part, Component::RootDir | Component::ParentDir);
+    std::fs::read_link(link).is_ok_and(|target| target.components().any(outside))
+}
+
+/// Copies of system files in a chroot jail belong to root and have to follow their originals.
+fn warn_about_jail(place: &Place) {
+    let copies: Vec<(String, Metadata)> = JAIL.iter().flat_map(|name| files(&place.queue.join(name))).collect();
+    for (path, _) in copies.iter().filter(|(_, meta)| meta.uid() != 0) {
         warn!(place.log, "not owned by root: {path}");
     }
-    if meta.mode() & 0o022 != 0 {
-        warn!(place.log, "group or other writable: {path}");
-    }
-}
-
-/// Copies of system files in a chroot jail have to follow their originals.
-fn warn_about_chroot(place: &Place) {
-    for name in ["etc/localtime", "etc/resolv.conf", "etc/services", "etc/host.conf", "etc/nsswitch.conf", "etc/hosts"] {
-        let (copy, original) = (place.queue.join(name), Path::new("/").join(name));
-        if let (Ok(one), Ok(two)) = (std::fs::read(&copy), std::fs::read(&original))
-            && one != two
-        {
-            warn!(place.log, "{} and {} differ", copy.display(), original.display());
+    for (copy, meta) in copies.iter().filter(|(_, meta)| meta.is_file()) {
+        let Ok(name) = Path::new(copy).strip_prefix(&place.queue) else { continue };
+        let original = Path::new("/").join(name);
+        let Ok(other) = std::fs::metadata(&original) else { continue };
+        let same = other.len() == meta.len() && std::fs::read(copy).ok() == std::fs::read(&original).ok();
+        if !same {
+            warn!(place.log, "{copy} and {} differ", original.display());
         }
     }
 }
 
-fn warn_about_corrupt(place: &Place) {
-    let Ok(entries) = std::fs::read_dir(place.queue.join("corrupt")) else { return };
-    for entry in entries.flatten() {
-        if entry.metadata().is_ok_and(|m| m.is_file()) {
-            warn!(place.log, "damaged message: corrupt/{}", entry.file_name().display());
-        }
+fn files(folder: &Path) -> Vec<(String, Metadata)> {
+    if !folder.is_dir() {
+        return Vec::new();
     }
+    below(folder).into_iter().map(|(path, meta)| (path.replacen("/./", "/", 1), meta)).collect()
 }
 
-/// Names that nothing reads, and values that do not fit: what `postconf` says, in the log.
-fn warn_about_names(place: &Place) -> Result<(), Failed> {
-    let master = MasterFile::load(&place.directory).map_err(|error| {
+/// Names that nothing reads go to standard error, in the name of postconf(1) as in Postfix; what cannot be read is fatal.
+fn warn_about_names(place: &Place) -> Result<MasterFile, Failed> {
+    let failed = |error: posthaste_config::ConfigError| {
         fatal!(place.log, "{error}");
         Failed
-    })?;
-    for text in place.config.warnings() {
-        warn!(place.log, "{text}");
+    };
+    let master = MasterFile::load(&place.directory).map_err(failed)?;
+    let mut warnings = master.warnings.clone();
+    warnings.extend(unused(&place.config, &master, &Names::collect(&place.config, &master)));
+    master.entries(&place.config, &mut warnings).map_err(failed)?;
+    for warning in warnings {
+        eprintln!("{}: warning: {warning}", place.commands.join("postconf").display());
     }
-    for text in unused(&place.config, &master, &Names::collect(&place.config, &master)) {
-        warn!(place.log, "{text}");
+    Ok(master)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_that_leave_their_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, target, out) in [("a", "/tmp", true), ("b", "../x", true), ("c", "main.cf", false), ("d", "./sub/x", false)] {
+            let link = dir.path().join(name);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            assert_eq!(leaves(&link), out, "{target}");
+        }
     }
-    let mut warnings = Vec::new();
-    let entries = master.entries(&place.config, &mut warnings);
-    for text in &warnings {
-        warn!(place.log, "{text}");
+
+    #[test]
+    fn names_are_those_of_find() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join("sub/file"), "").unwrap();
+        let mut names: Vec<_> = below(dir.path()).into_iter().map(|(path, _)| path.replace(dir.path().to_str().unwrap(), "D")).collect();
+        names.sort();
+        assert_eq!(names, ["D/.", "D/./sub", "D/./sub/file"]);
     }
-    entries.map(drop).map_err(|error| {
-        fatal!(place.log, "{error}");
-        Failed
-    })
 }

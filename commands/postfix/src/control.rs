@@ -1,6 +1,7 @@
 //! The running system: start, stop, abort, reload, flush, status, logrotate.
 
-use crate::{Failed, Place, check, install};
+use crate::{Failed, Place, check};
+use posthaste_config::system_reason;
 use posthaste_log::{fatal, info, warn};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::os::unix::process::CommandExt;
@@ -14,10 +15,7 @@ pub fn start(place: &Place) -> Result<(), Failed> {
     info!(place.log, "starting the Postfix mail system");
     let status = master(place).arg("-w").status();
     match status {
-        Ok(status) if status.success() => {
-            repair_queue(place, &["-p", "-s"]);
-            Ok(())
-        }
+        Ok(status) if status.success() => Ok(()),
         Ok(_) => {
             fatal!(place.log, "mail system startup failed");
             Err(Failed)
@@ -30,7 +28,6 @@ pub fn start(place: &Place) -> Result<(), Failed> {
 pub fn start_in_foreground(place: &Place) -> Result<(), Failed> {
     prepare(place)?;
     info!(place.log, "starting the Postfix mail system");
-    repair_queue(place, &["-p", "-s"]);
     // As process 1 of a container master also has to reap what nobody else does.
     let error = master(place).arg(if std::process::id() == 1 { "-i" } else { "-s" }).exec();
     Err(cannot_run(place, "master", &error))
@@ -41,9 +38,10 @@ fn prepare(place: &Place) -> Result<(), Failed> {
         fatal!(place.log, "the Postfix mail system is already running");
         return Err(Failed);
     }
-    check::create_missing(place)?;
-    install::missing_entries_warning(place);
-    check::warn_about_owners(place);
+    if check::check(place).is_err() {
+        fatal!(place.log, "Postfix integrity check failed!");
+        return Err(Failed);
+    }
     backwards_compatible(place);
     Ok(())
 }
@@ -101,26 +99,19 @@ pub fn abort(place: &Place) -> Result<(), Failed> {
 /// Has the configuration read again.
 pub fn reload(place: &Place) -> Result<(), Failed> {
     let pid = running_pid(place)?;
-    check::create_missing(place)?;
     info!(place.log, "refreshing the Postfix mail system");
-    check::warn_about_owners(place);
     backwards_compatible(place);
     if kill_process(pid, Signal::HUP).is_err() {
         fatal!(place.log, "the Postfix mail system is not running");
         return Err(Failed);
     }
-    repair_queue(place, &["-s"]);
     Ok(())
 }
 
-/// Tries all deferred mail now.
+/// Tries all deferred mail now: becomes `postqueue -f`, whose exit status is that of this command.
 pub fn flush(place: &Place) -> Result<(), Failed> {
-    running_pid(place)?;
-    match Command::new(place.commands.join("postqueue")).arg("-f").env("MAIL_CONFIG", &place.directory).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Failed),
-        Err(error) => Err(cannot_run(place, "postqueue", &error)),
-    }
+    let error = Command::new(place.commands.join("postqueue")).arg("-f").env("MAIL_CONFIG", &place.directory).exec();
+    Err(cannot_run(place, "postqueue", &error))
 }
 
 /// Says whether the system runs.
@@ -145,7 +136,7 @@ pub fn logrotate(place: &Place) -> Result<(), Failed> {
     };
     let text = |name: &str| place.config.text(name).map_err(|e| fail(e.to_string()));
     let file = text("maillog_file")?;
-    if file.is_empty() || file == "/dev/stdout" {
+    if file.is_empty() || file.starts_with("/dev/") {
         return Err(fail(String::from("maillog_file is not set to a file: nothing to rotate")));
     }
     let suffix = text("maillog_file_rotate_suffix")?;
@@ -157,6 +148,8 @@ pub fn logrotate(place: &Place) -> Result<(), Failed> {
     std::fs::rename(&file, &rotated).map_err(|e| fail(format!("logrotate: rename {file} to {rotated}: {e}")))?;
     if running(place)? {
         reload(place)?;
+        // Until then the processes have let go of the old file.
+        sleep(Duration::from_secs(1));
     }
     let compressor = text("maillog_file_compressor")?;
     match Command::new(&compressor).arg(&rotated).status() {
@@ -204,23 +197,8 @@ fn master(place: &Place) -> Command {
     command
 }
 
-/// Moves queue files to where the settings want them, in the background: the mail system does not wait for it.
-fn repair_queue(place: &Place, options: &[&str]) {
-    let mut command = Command::new(place.commands.join("postsuper"));
-    command
-        .args(options)
-        .env("MAIL_CONFIG", &place.directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0);
-    if let Err(error) = command.spawn() {
-        warn!(place.log, "cannot run {}: {error}", place.commands.join("postsuper").display());
-    }
-}
-
 fn cannot_run(place: &Place, program: &str, error: &std::io::Error) -> Failed {
     let folder = if program == "master" { &place.daemons } else { &place.commands };
-    fatal!(place.log, "cannot run {}: {error}", folder.join(program).display());
+    fatal!(place.log, "cannot run {}: {}", folder.join(program).display(), system_reason(error));
     Failed
 }

@@ -1,25 +1,34 @@
 //! `set-permissions`, `upgrade-configuration`, `post-install`: what an installation needs after its files have been laid down.
 
-use crate::{Failed, Place, check};
+use crate::check::{self, DIRECTORIES, Owner};
+use crate::{Failed, Place, print};
 use posthaste_config::master_cf::MasterFile;
+use posthaste_config::system_reason;
 use posthaste_log::{fatal, info, warn};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-/// Services that a master.cf from an older version may lack, with the entry that is added.
-const ENTRIES: [(&str, &str, &str); 10] = [
-    ("trace", "unix", "trace     unix  -       -       n       -       0       bounce"),
-    ("verify", "unix", "verify    unix  -       -       n       -       1       verify"),
-    ("flush", "unix", "flush     unix  n       -       n       1000?   0       flush"),
-    ("proxymap", "unix", "proxymap  unix  -       -       n       -       -       proxymap"),
-    ("proxywrite", "unix", "proxywrite unix -       -       n       -       1       proxymap"),
-    ("relay", "unix", "relay     unix  -       -       n       -       -       smtp"),
-    ("retry", "unix", "retry     unix  -       -       n       -       -       error"),
-    ("discard", "unix", "discard   unix  -       -       n       -       -       discard"),
-    ("anvil", "unix", "anvil     unix  -       -       n       -       1       anvil"),
-    ("postlog", "unix-dgram", "postlog   unix-dgram n  -       n       -       1       postlogd"),
+/// Services that a master.cf from an older version may lack: name, type, how the message names it, the entry that is added. The commented ones
+/// are there to be found by administrators.
+const ENTRIES: [(&str, &str, &str, &str); 14] = [
+    ("flush", "unix", "flush service", "flush     unix  n       -       n       1000?   0       flush"),
+    ("relay", "unix", "relay service", "relay     unix  -       -       n       -       -       smtp"),
+    ("trace", "unix", "trace service", "trace     unix  -       -       n       -       0       bounce"),
+    ("verify", "unix", "verify service", "verify    unix  -       -       n       -       1       verify"),
+    ("proxymap", "unix", "proxymap service", "proxymap  unix  -       -       n       -       -       proxymap"),
+    ("anvil", "unix", "anvil service", "anvil     unix  -       -       n       -       1       anvil"),
+    ("scache", "unix", "scache service", "scache    unix  -       -       n       -       1       scache"),
+    ("discard", "unix", "discard service", "discard   unix  -       -       n       -       -       discard"),
+    ("tlsmgr", "unix", "tlsmgr service", "tlsmgr    unix  -       -       n       1000?   1       tlsmgr"),
+    ("retry", "unix", "retry service", "retry     unix  -       -       n       -       -       error"),
+    ("proxywrite", "unix", "proxywrite service", "proxywrite unix -       -       n       -       1       proxymap"),
+    ("showq", "unix", "showq service", "showq     unix  n       -       n       -       -       showq"),
+    ("lmtp", "unix", "lmtp service", "lmtp      unix  -       -       n       -       -       lmtp"),
+    ("postlog", "unix-dgram", "postlog unix-domain datagram service", POSTLOG),
 ];
+
+const POSTLOG: &str = "postlog   unix-dgram n  -       n       -       1       postlogd";
 
 /// `post-install create-missing`, `set-permissions`, `upgrade-permissions`, `upgrade-configuration`; several at once.
 pub fn post_install(place: &Place, words: &[String]) -> Result<(), Failed> {
@@ -52,7 +61,6 @@ pub fn set_permissions(place: &Place) -> Result<(), Failed> {
         return Ok(());
     }
     let (mail, group) = (place.owner.uid, place.setgid_group);
-    let q = |name: &str| place.queue.join(name);
     let mut wrong = false;
     let mut set = |path: &Path, uid: u32, gid: u32, mode: u32| {
         if !path.exists() {
@@ -60,17 +68,14 @@ pub fn set_permissions(place: &Place) -> Result<(), Failed> {
         }
         let done = chown(path, Some(uid), Some(gid)).and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)));
         if let Err(error) = done {
-            warn!(place.log, "set-permissions: {}: {error}", path.display());
+            warn!(place.log, "set-permissions: {}: {}", path.display(), system_reason(&error));
             wrong = true;
         }
     };
-    for name in ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "tlstrace", "trace"] {
-        set(&q(name), mail, 0, 0o700);
+    for (name, owner, shared, mode) in DIRECTORIES {
+        let uid = if owner == Owner::Mail { mail } else { 0 };
+        set(&place.in_queue(name), uid, if shared { group } else { 0 }, mode);
     }
-    set(&place.queue, 0, 0, 0o755);
-    set(&q("pid"), 0, 0, 0o755);
-    set(&q("maildrop"), mail, group, 0o730);
-    set(&q("public"), mail, group, 0o710);
     set(&place.data, mail, 0, 0o700);
     for name in ["main.cf", "master.cf"] {
         set(&place.directory.join(name), 0, 0, 0o644);
@@ -81,41 +86,32 @@ pub fn set_permissions(place: &Place) -> Result<(), Failed> {
     if wrong { Err(Failed) } else { Ok(()) }
 }
 
-fn missing_entries(place: &Place) -> Vec<(&'static str, &'static str)> {
-    let Ok(master) = MasterFile::load(&place.directory) else { return Vec::new() };
-    let mut warnings = Vec::new();
-    let Ok(entries) = master.entries(&place.config, &mut warnings) else { return Vec::new() };
-    let has = |name: &str, kind: &str| entries.iter().any(|e| e.service == name && e.kind.name() == kind);
-    ENTRIES.iter().filter(|(name, kind, _)| !has(name, kind)).map(|(name, _, line)| (*name, *line)).collect()
+fn has(master: &MasterFile, name: &str, kind: &str) -> bool {
+    master.lines.iter().any(|line| line.fields[0] == name && line.fields[1] == kind)
 }
 
-/// Says what `upgrade-configuration` would add, for entries without which mail is not handled as documented.
-pub fn missing_entries_warning(place: &Place) {
-    let maillog = place.config.text("maillog_file").unwrap_or_default();
-    for (name, _) in missing_entries(place) {
-        if name == "postlog" && !maillog.is_empty() {
-            warn!(
-                place.log,
-                "maillog_file is set, but {}/master.cf has no postlog entry; run: postfix upgrade-configuration",
-                place.directory.display()
-            );
-        }
+/// Without this service, lines of unprivileged programs would be lost.
+pub fn require_postlog(place: &Place, master: &MasterFile) -> Result<(), Failed> {
+    if has(master, "postlog", "unix-dgram") {
+        return Ok(());
     }
+    Err(fail(place, "missing 'postlog' service in master.cf - run 'postfix upgrade-configuration'"))
 }
 
 /// Adds the entries that master.cf lacks; comments and order of what is there stay, and the file is replaced as a whole.
 pub fn upgrade_configuration(place: &Place) -> Result<(), Failed> {
-    let missing = missing_entries(place);
+    let path = place.directory.join("master.cf");
+    let master = MasterFile::load(&place.directory).map_err(|e| fail(place, &e.to_string()))?;
+    let missing: Vec<_> = ENTRIES.iter().filter(|(name, kind, ..)| !has(&master, name, kind)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let path = place.directory.join("master.cf");
     let mut text = std::fs::read(&path).map_err(|e| fail(place, &format!("open {}: {e}", path.display())))?;
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');
     }
-    for (name, line) in missing {
-        info!(place.log, "editing {}, adding missing entry for {name} service", path.display());
+    for (_, _, what, line) in missing {
+        print(&format!("Editing {}, adding missing entry for {what}\n", path.display()));
         text.extend_from_slice(line.as_bytes());
         text.push(b'\n');
     }

@@ -25,6 +25,8 @@ struct Place {
     daemons: PathBuf,
     commands: PathBuf,
     data: PathBuf,
+    /// `shlib_directory`; `None` when it is `no`.
+    libraries: Option<PathBuf>,
     /// The user who owns the queue.
     owner: Identity,
     /// The group of postdrop and postqueue.
@@ -63,10 +65,6 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
     }
     let operands: Vec<String> = options.operands().into_iter().map(|o| o.to_string_lossy().into_owned()).collect();
-    if operands.is_empty() {
-        fatal!(early, "usage: postfix [-c config_dir] [-Dv] command");
-        return ExitCode::FAILURE;
-    }
     let place = match Place::open(directory.as_deref(), verbose, debug, &early) {
         Ok(place) => place,
         Err(Failed) => return ExitCode::FAILURE,
@@ -78,7 +76,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
-    match operands[0].as_str() {
+    match operands.first().map_or("", String::as_str) {
         "abort" => control::abort(place),
         "check" => check::check(place),
         "flush" => control::flush(place),
@@ -103,6 +101,19 @@ fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
 }
 
 impl Place {
+    fn owner_name(&self) -> String {
+        self.config.text("mail_owner").unwrap_or_default()
+    }
+
+    fn group_name(&self) -> String {
+        self.config.text("setgid_group").unwrap_or_default()
+    }
+
+    /// A directory of the queue; `.` is the queue directory itself.
+    fn in_queue(&self, name: &str) -> PathBuf {
+        if name == "." { self.queue.clone() } else { self.queue.join(name) }
+    }
+
     fn open(option: Option<&Path>, verbose: bool, debug: bool, early: &Logger) -> Result<Place, Failed> {
         let fail = |text: String| {
             fatal!(early, "{text}");
@@ -119,6 +130,9 @@ impl Place {
             .map_err(|e| fail(format!("user lookup for {owner_name}: {e}")))?
             .ok_or_else(|| fail(format!("file {}: parameter mail_owner: unknown user name value: {owner_name}", config.file())))?;
         let rootless = me.uid != 0 && owner.uid == me.uid;
+        if owner.uid == 0 {
+            return Err(fail(format!("file {}: parameter mail_owner: user {owner_name} has privileged user ID", config.file())));
+        }
         if me.uid != 0 && !rootless {
             error!(early, "to submit mail, use the Postfix sendmail command");
             return Err(fail(String::from("the postfix command is reserved for the superuser")));
@@ -130,6 +144,12 @@ impl Place {
             None if rootless => me.gid,
             None => return Err(fail(format!("file {}: parameter setgid_group: unknown group name: {group_name}", config.file()))),
         };
+        if !rootless && setgid_group == owner.gid {
+            return Err(fail(format!(
+                "file {}: parameters mail_owner and setgid_group: user {owner_name} and group {group_name} have the same group ID: {setgid_group}",
+                config.file()
+            )));
+        }
         if verbose {
             show_interfaces(early);
         }
@@ -140,6 +160,7 @@ impl Place {
             daemons: text("daemon_directory")?.into(),
             commands: text("command_directory")?.into(),
             data: text("data_directory")?.into(),
+            libraries: Some(text("shlib_directory")?).filter(|name| name != "no").map(PathBuf::from),
             owner: Identity { uid: owner.uid, gid: owner.gid },
             setgid_group,
             rootless,
