@@ -79,15 +79,22 @@ impl Shared {
         Ok(fd)
     }
 
-    /// Runs `work` in a kept directory; once more in a fresh one when the kept one has been removed meanwhile.
-    fn in_directory(&self, path: &Path, work: impl Fn(&OwnedFd) -> rustix::io::Result<()>) -> io::Result<()> {
-        let dir = self.directory(path)?;
-        match work(&dir) {
-            Err(Errno::NOENT) => {
-                self.kept().remove(path);
-                Ok(work(&*self.directory(path)?)?)
-            }
-            other => Ok(other?),
+    /// Runs `work` on the directory and name of `path`: in the kept directory, the one that will be synced, or in a fresh one when that has
+    /// been removed meanwhile.
+    fn in_directory(&self, path: &Path, work: impl Fn(&OwnedFd, &Path) -> rustix::io::Result<()>) -> io::Result<()> {
+        let above = parent(path);
+        let name = Path::new(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
+        match self.directory(&above) {
+            Ok(dir) => match work(&dir, name) {
+                Err(Errno::NOENT) => {
+                    self.kept().remove(&above);
+                    Ok(work(&*self.directory(&above)?, name)?)
+                }
+                other => Ok(other?),
+            },
+            // maildrop, for postdrop: it may write there but not read.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(work(&self.root, path)?),
+            Err(error) => Err(error),
         }
     }
 
@@ -106,7 +113,7 @@ impl Shared {
             return Ok(None);
         }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match fs::openat(&*self.directory(dir)?, ".", flags, Mode::from_raw_mode(mode)) {
+        match fs::openat(&self.root, dir, flags, Mode::from_raw_mode(mode)) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
                 self.no_nameless.store(true, Ordering::Relaxed);
@@ -211,11 +218,10 @@ impl NewFile for RealNew {
     }
 
     fn name(&mut self, path: &Path) -> io::Result<()> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let file = &self.file.fd;
         let shared = &self.shared;
         let Some(temporary) = &self.temporary else {
-            return shared.in_directory(&parent(path), |dir| match fs::linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
+            return shared.in_directory(path, |dir, name| match fs::linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
                 // Linux before 6.10, or a thread that has changed its user since.
                 Err(Errno::NOENT | Errno::PERM) => {
                     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -224,7 +230,7 @@ impl NewFile for RealNew {
                 other => other,
             });
         };
-        shared.in_directory(&parent(path), |dir| match fs::renameat_with(&shared.root, temporary, dir, name, RenameFlags::NOREPLACE) {
+        shared.in_directory(path, |dir, name| match fs::renameat_with(&shared.root, temporary, dir, name, RenameFlags::NOREPLACE) {
             // File systems such as NFS, which cannot refuse to replace.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 fs::linkat(&shared.root, temporary, dir, name, AtFlags::empty())?;

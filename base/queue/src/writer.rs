@@ -35,8 +35,9 @@ pub struct Completed {
 impl Queue {
     /// Creates a new file (mode 0600 as far as anybody can see it) with a fresh id. Two system calls.
     pub fn create(&self, queue: QueueName) -> io::Result<Writer> {
-        let mode = if queue == QueueName::Maildrop { 0o744 } else { 0o700 };
-        let file = self.disk.create(queue.as_str().as_ref(), mode, self.settings.owner)?;
+        // A file in maildrop belongs to who submits it.
+        let (mode, owner) = if queue == QueueName::Maildrop { (0o744, None) } else { (0o700, self.settings.owner) };
+        let file = self.disk.create(queue.as_str().as_ref(), mode, owner)?;
         let inode = file.stat()?.inode;
         let created = self.clock.now();
         let id = if self.settings.enable_long_queue_ids { QueueId::long(created, inode) } else { QueueId::short(created, inode) };
@@ -148,7 +149,11 @@ impl Completed {
     /// Second half of the commit, in one for all files that are in this directory: their names on stable storage. With `above` also
     /// those of its hash directories, which each process must see to once.
     pub(crate) fn sync_directory(&self, above: bool) -> io::Result<()> {
-        self.queue.disk.sync_dir(&self.directory())?;
+        match self.queue.disk.sync_dir(&self.directory()) {
+            // postdrop may write to maildrop but not open it. A second sync of the file takes its new link along on the file systems of Linux.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.file.sync(),
+            synced => synced?,
+        }
         if above { self.queue.sync_above(&self.path) } else { Ok(()) }
     }
 
