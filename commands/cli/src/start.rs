@@ -19,8 +19,13 @@ pub fn start(program: &str, directory: Option<&Path>) -> Result<(Config, Logger)
 /// As [`start`], for a program that has more rights than its caller: anybody but root may name only a directory that the default main.cf lists.
 pub fn start_set_gid(program: &str, directory: Option<&Path>, caller_is_root: bool) -> Result<(Config, Logger), ConfigError> {
     let directory = directory::config_directory(directory);
-    if !caller_is_root {
-        directory::authorize(&directory)?;
+    if !caller_is_root && directory::authorize(&directory).is_err() {
+        let (bad, main) = (directory.display(), Path::new(directory::DEFAULT_DIRECTORY).join("main.cf"));
+        posthaste_log::error!(Logger::new(program), "unauthorized configuration directory name: {bad}");
+        return Err(ConfigError::Bad(format!(
+            "specify \"alternate_config_directories = {bad}\" or \"multi_instance_directories = {bad}\" in {}",
+            main.display()
+        )));
     }
     load(program, &directory)
 }
