@@ -1,0 +1,92 @@
+//! The message on its way from the queue file to the server.
+
+use crate::session::{Broken, Session};
+use crate::settings::Settings;
+use bstr::{BString, ByteSlice};
+use posthaste_ipc::delivery::Request;
+use posthaste_log::{Logger, info};
+use posthaste_queue::{Content, ReadError, Text};
+use posthaste_smtp_protocol::client::{BodyWriter, Stage};
+
+/// Sent at one time. A smaller message goes out in one piece with the final dot.
+const CHUNK: usize = 64 * 1024;
+
+/// Why the content could not be sent.
+#[derive(Debug)]
+pub enum ContentError {
+    /// The server or the way to it.
+    Broken(Broken),
+    /// Our queue file.
+    Read(ReadError),
+}
+
+impl From<Broken> for ContentError {
+    fn from(broken: Broken) -> ContentError {
+        ContentError::Broken(broken)
+    }
+}
+
+impl From<ReadError> for ContentError {
+    fn from(error: ReadError) -> ContentError {
+        ContentError::Read(error)
+    }
+}
+
+/// Sends the content, with the headers that `flags=` asks for in front. What is left in `out` at the end goes with the final dot.
+pub async fn send(
+    session: &mut Session,
+    content: &mut Content,
+    request: &Request,
+    recipient: Option<u32>,
+    settings: &Settings,
+    log: &Logger,
+    out: &mut Vec<u8>,
+) -> Result<(), ContentError> {
+    let mut writer = BodyWriter::new(settings.line_length_limit);
+    for header in added_headers(request, recipient, settings) {
+        writer.line(&header, out);
+    }
+    loop {
+        match content.next()? {
+            Some(Text::Line(line)) => writer.line(line, out),
+            Some(Text::Piece(piece)) => writer.piece(piece, out),
+            None => break,
+        }
+        if out.len() >= CHUNK {
+            session.send(out, Stage::Body, settings).await?;
+        }
+    }
+    writer.finish(out);
+    if writer.has_broken_lines() {
+        info!(log, "{}: breaking line > {} bytes with <CR><LF>SPACE", request.id, settings.line_length_limit);
+    }
+    session.pause_before_dot(out, settings).await?;
+    session.body_done();
+    Ok(())
+}
+
+fn added_headers(request: &Request, recipient: Option<u32>, settings: &Settings) -> Vec<BString> {
+    let flags = settings.flags;
+    let mut headers = Vec::new();
+    let recipient = recipient.and_then(|i| request.recipients.get(i as usize));
+    let mut add = |name: &str, value: BString| {
+        let mut line = BString::from(name);
+        line.extend_from_slice(&value.replace(b"\n", b" "));
+        headers.push(line);
+    };
+    if flags.return_path {
+        let mut value = BString::from("<");
+        value.extend_from_slice(&request.sender.external());
+        value.push(b'>');
+        add("Return-Path: ", value);
+    }
+    if let Some(recipient) = recipient {
+        if flags.original_to && !recipient.original.is_empty() {
+            add("X-Original-To: ", recipient.original.external());
+        }
+        if flags.delivered_to {
+            add("Delivered-To: ", recipient.address.external());
+        }
+    }
+    headers
+}

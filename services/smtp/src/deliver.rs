@@ -1,0 +1,604 @@
+//! One delivery request: servers are tried in order until every recipient has a result.
+
+use crate::content::{self, ContentError};
+use crate::destination::{self, BadDestination, Destination};
+use crate::lookup::{Found, HostAddress, Lookup};
+use crate::pool::Pool;
+use crate::problem::{Peer, Problem};
+use crate::session::{Broken, NoSession, Opening, Session};
+use crate::settings::Settings;
+use crate::{forward, stream};
+use bstr::{BString, ByteSlice};
+use posthaste_delivery::delivered::Delivered;
+use posthaste_delivery::{Reporter, Timing};
+use posthaste_dns::Resolver;
+use posthaste_ipc::delivery::{Done, Report, Request, TRACE_PROBE, TRACE_VERIFY};
+use posthaste_log::{Logger, error, info, warn};
+use posthaste_queue::{Content, Notify, Queue};
+use posthaste_smtp_protocol::client::{
+    Client, Commands, Ending, Event, MailParameters, RcptParameters, Reply, Stage, Target, Transaction, Xforward, xforward,
+};
+use posthaste_tls::Backend;
+use std::rc::Rc;
+use std::time::SystemTime;
+use tokio::time::Instant;
+
+/// `sender_options`: SMTPUTF8 was asked for.
+const UTF8_REQUESTED: u32 = 1;
+/// `sender_options`: header or sender address are not ASCII.
+const UTF8_NEEDED: u32 = 2 | 4;
+/// `sender_options`: REQUIRETLS.
+const REQUIRETLS: u32 = 32;
+
+/// What all deliveries of the process share.
+pub struct Agent {
+    /// Parameters.
+    pub settings: Settings,
+    /// Where to log.
+    pub log: Logger,
+    /// The queue.
+    pub queue: Queue,
+    /// Logs and reports results.
+    pub reporter: Reporter,
+    /// Names to addresses.
+    pub resolver: Resolver,
+    /// Idle connections.
+    pub pool: Rc<Pool>,
+    /// The TLS library, if there is one.
+    pub tls: Option<Rc<dyn Backend>>,
+}
+
+impl Agent {
+    /// Delivers one request; results go to `sink` as they are known.
+    pub async fn deliver(&self, request: Request, sink: &dyn Fn(&Report)) -> Done {
+        let opened = self.queue.open_message(request.queue, &request.id, request.content_offset);
+        let open = vec![true; request.recipients.len()];
+        let now = SystemTime::now();
+        let mut job = Job { agent: self, request, sink, open, started: now, connected: None, problem: None, sessions: 0 };
+        let mut content = match opened {
+            Ok(content) => content,
+            Err(error) => {
+                warn!(self.log, "{}: open queue file: {error}", job.request.id);
+                job.problem = Some(Problem::local("4.3.0", format!("cannot read the queue file: {error}")));
+                return job.finish();
+            }
+        };
+        if self.settings.flags.delivered_to {
+            job.refuse_loops(&mut content);
+        }
+        match job.destinations() {
+            Ok(list) => job.run(list, &mut content).await,
+            Err(BadDestination(text)) => {
+                error!(self.log, "{}: {text}", job.request.id);
+                job.problem = Some(Problem::local("4.3.0", "unknown mail transport error"));
+            }
+        }
+        job.finish()
+    }
+}
+
+/// One request at work.
+struct Job<'a> {
+    agent: &'a Agent,
+    request: Request,
+    sink: &'a dyn Fn(&Report),
+    /// Recipients without a result.
+    open: Vec<bool>,
+    started: SystemTime,
+    connected: Option<SystemTime>,
+    /// What went wrong last: the result of recipients that nobody took.
+    problem: Option<Problem>,
+    /// Sessions that got as far as mail.
+    sessions: usize,
+}
+
+/// What to do after a session.
+#[derive(Debug, PartialEq, Eq)]
+enum Then {
+    /// Try the next server, if recipients are left.
+    Next,
+    /// The kept connection was dead: make a new one to the same server.
+    Again,
+}
+
+/// Where a session leads: for its name in the connection cache, and whether others may be tried after it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The destination, as in the next hop.
+    destination: &'a str,
+    /// No server comes after this one.
+    last: bool,
+}
+
+impl Job<'_> {
+    fn destinations(&self) -> Result<Vec<Destination>, BadDestination> {
+        let settings = &self.agent.settings;
+        let mut list = destination::parse(self.request.nexthop.as_bstr(), settings)?;
+        for relay in &settings.fallback_relay {
+            list.push(destination::parse_one(relay, settings)?);
+        }
+        Ok(list)
+    }
+
+    fn is_done(&self) -> bool {
+        !self.open.contains(&true)
+    }
+
+    async fn run(&mut self, destinations: Vec<Destination>, content: &mut Content) {
+        let agent = self.agent;
+        let relays = agent.settings.fallback_relay.len();
+        let (mut total, own) = (destinations.len(), destinations.len() - relays);
+        for (i, destination) in destinations.iter().enumerate() {
+            if i >= total || self.is_done() {
+                return;
+            }
+            match destination {
+                Destination::Unix { path } => {
+                    let place = Place { destination: path, last: i + 1 == total };
+                    self.unix(path, place, content).await;
+                }
+                Destination::Inet { shown, host, literal, port, srv } => {
+                    let key = format!("{shown}:{port}");
+                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key)) {
+                        // Other servers of the destination are still there to be tried.
+                        let place = Place { destination: &key, last: false };
+                        self.connected = Some(SystemTime::now());
+                        self.transact(session, true, place, content).await;
+                        if self.is_done() {
+                            return;
+                        }
+                    }
+                    let lookup = Lookup { settings: &agent.settings, resolver: &agent.resolver, log: &agent.log };
+                    let found = if *literal { lookup.host(host, *port).await } else { lookup.domain(host, *port, srv.as_deref()).await };
+                    let (list, backup) = match found {
+                        Found::Addresses { list, backup } => (list, backup),
+                        Found::Myself => return self.loops_back(host, "none".into()).await,
+                        Found::Failed { problem, backup } => {
+                            self.connected = Some(SystemTime::now());
+                            self.problem = Some(problem);
+                            (Vec::new(), backup)
+                        }
+                    };
+                    // A fallback relay may well send mail back here that a better MX host did not take.
+                    if backup {
+                        total = own;
+                    }
+                    if self.servers(&list, &key, i + 1 >= total, content).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries the servers of one destination. `true` when the request has been dealt with in another way.
+    async fn servers(&mut self, list: &[HostAddress], key: &str, last_destination: bool, content: &mut Content) -> bool {
+        let limit = self.agent.settings.mx_session_limit;
+        let before = self.sessions;
+        for (j, address) in list.iter().enumerate() {
+            let used = self.sessions - before;
+            if self.is_done() || (limit > 0 && used >= limit) {
+                break;
+            }
+            let server = format!("{}:{}", address.ip, address.port);
+            let last = last_destination && (j + 1 == list.len() || used + 1 == limit);
+            let place = Place { destination: key, last };
+            if let Some(session) = self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server)) {
+                self.connected = Some(SystemTime::now());
+                if self.transact(session, true, place, content).await == Then::Next {
+                    continue;
+                }
+            }
+            let peer = Peer { host: address.host.clone(), address: destination::address_text(address.ip), port: Some(address.port) };
+            match self.open_session(address, &peer).await {
+                Ok(session) => {
+                    self.connected = Some(SystemTime::now());
+                    self.transact(session, false, place, content).await;
+                }
+                Err(NoSession::Myself(peer)) => {
+                    self.connected = Some(SystemTime::now());
+                    let nexthop = self.request.nexthop.to_str_lossy().into_owned();
+                    self.loops_back(&nexthop, peer.name_and_port().into()).await;
+                    return true;
+                }
+                Err(NoSession::Failed(problem)) => {
+                    self.connected = Some(SystemTime::now());
+                    self.not_opened(problem, last);
+                }
+                Err(NoSession::TlsFailed) => {}
+            }
+        }
+        false
+    }
+
+    /// A handshake that failed: a permanent refusal is final, else the next server is tried.
+    fn not_opened(&mut self, problem: Problem, last: bool) {
+        // A failed connection was logged when it was made; here follow the servers that do not want us.
+        let connected = problem.relay != "none";
+        if !problem.is_soft() {
+            let open: Vec<u32> = self.open_recipients();
+            open.into_iter().for_each(|i| self.report_problem(i, &problem, 1));
+        } else if connected && !last {
+            info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
+        }
+        self.problem = Some(problem);
+    }
+
+    async fn open_session(&self, address: &HostAddress, peer: &Peer) -> Result<Session, NoSession> {
+        let agent = self.agent;
+        let mut plain = false;
+        loop {
+            let born = Instant::now();
+            let stream = match stream::connect(address, peer, &agent.settings, &agent.log).await {
+                Ok(stream) => stream,
+                Err(problem) => {
+                    info!(agent.log, "{}", problem.dsn.reason);
+                    return Err(NoSession::Failed(problem));
+                }
+            };
+            let opening = Opening { plain, ..self.opening() };
+            match Session::open(stream, peer.clone(), born, &opening).await {
+                Err(NoSession::TlsFailed) if !plain => plain = true,
+                result => return result,
+            }
+        }
+    }
+
+    async fn unix(&mut self, path: &str, place: Place<'_>, content: &mut Content) {
+        let agent = self.agent;
+        if let Some(session) = self.reusable(path).and_then(|()| agent.pool.for_server(path)) {
+            self.connected = Some(SystemTime::now());
+            if self.transact(session, true, place, content).await == Then::Next {
+                return;
+            }
+        }
+        let peer = Peer { host: agent.settings.myhostname.clone(), address: path.to_owned(), port: None };
+        let born = Instant::now();
+        let opened = match stream::connect_unix(path, &agent.settings).await {
+            Ok(stream) => Session::open(stream, peer, born, &Opening { plain: true, ..self.opening() }).await,
+            Err(problem) => Err(NoSession::Failed(problem)),
+        };
+        self.connected = Some(SystemTime::now());
+        match opened {
+            Ok(session) => {
+                self.transact(session, false, place, content).await;
+            }
+            Err(NoSession::Failed(problem)) => self.not_opened(problem, place.last),
+            Err(NoSession::Myself(_) | NoSession::TlsFailed) => {}
+        }
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        let agent = self.agent;
+        let (id, arrival) = (&self.request.id, self.request.arrival);
+        Opening { settings: &agent.settings, log: &agent.log, id, arrival, tls: agent.tls.as_deref(), plain: false }
+    }
+
+    /// Whether connections to this destination may be used again: `Some` for use with `and_then`.
+    fn reusable(&self, host: &str) -> Option<()> {
+        let settings = &self.agent.settings;
+        let on_demand = settings.cache_on_demand && self.request.cache_load;
+        (on_demand || self.always_cached(host)).then_some(())
+    }
+
+    fn always_cached(&self, host: &str) -> bool {
+        let Some(list) = &self.agent.settings.cache_destinations else { return false };
+        list.matches(host.into()).unwrap_or_else(|error| {
+            warn!(self.agent.log, "{error}");
+            false
+        })
+    }
+
+    /// Whether this session is to be kept for the next message.
+    fn keeps(&self, session: &Session) -> bool {
+        let settings = &self.agent.settings;
+        let host = if session.peer.port.is_some() { &session.peer.host } else { &session.peer.address };
+        let wanted = (settings.cache_on_demand && self.request.cache_store) || self.always_cached(host) || self.nexthop_cached();
+        wanted
+            && session.born.elapsed() < settings.reuse_time
+            && (settings.reuse_count == 0 || u64::from(session.uses) <= settings.reuse_count)
+    }
+
+    fn nexthop_cached(&self) -> bool {
+        if self.agent.settings.cache_destinations.is_none() {
+            return false;
+        }
+        let text = self.request.nexthop.to_str_lossy();
+        match destination::parse_one(&text, &self.agent.settings) {
+            Ok(Destination::Inet { host, .. }) => self.always_cached(&host),
+            _ => false,
+        }
+    }
+
+    fn open_recipients(&self) -> Vec<u32> {
+        (0..self.open.len() as u32).filter(|i| self.open[*i as usize]).collect()
+    }
+
+    fn is_probe(&self) -> bool {
+        self.request.probe || self.request.trace_flags & (TRACE_VERIFY | TRACE_PROBE) != 0
+    }
+
+    /// Whether the message can only go to a server with SMTPUTF8 (RFC 6531 §3.4).
+    fn needs_utf8(&self, batch: &[u32]) -> bool {
+        let request = &self.request;
+        let recipients = || batch.iter().filter_map(|i| request.recipients.get(*i as usize));
+        self.agent.settings.smtputf8_enable
+            && request.sender_options & UTF8_REQUESTED != 0
+            && (request.sender_options & UTF8_NEEDED != 0
+                || !request.sender.as_bytes().is_ascii()
+                || recipients().any(|recipient| !recipient.address.as_bytes().is_ascii()))
+    }
+
+    /// Sends the message to all open recipients over a session.
+    async fn transact(&mut self, mut session: Session, reused: bool, place: Place<'_>, content: &mut Content) -> Then {
+        let settings = &self.agent.settings;
+        let batch = self.open_recipients();
+        if !reused {
+            self.sessions += 1;
+        }
+        let features = session.features.clone();
+        if features.size_limit > 0 && self.request.message_size > features.size_limit {
+            let reason = format!(
+                "message size {} exceeds size limit {} of server {}",
+                self.request.message_size,
+                features.size_limit,
+                session.peer.name()
+            );
+            let problem = session.peer.unfit("5.3.4", reason, false);
+            batch.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
+            return Then::Next;
+        }
+        let utf8 = self.needs_utf8(&batch);
+        if utf8 && !features.smtputf8 {
+            let reason = format!("SMTPUTF8 is required, but was not offered by host {}", session.peer.name());
+            let mut problem = session.peer.unfit("5.6.7", reason, false);
+            session.quit(settings).await;
+            if place.last {
+                batch.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
+            } else {
+                info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
+                problem.dsn.status = "5.6.7".into();
+                self.problem = Some(problem);
+            }
+            return Then::Next;
+        }
+        let keep = self.keeps(&session);
+        let ending = match () {
+            () if keep => Ending::Keep,
+            () if settings.skip_quit_response => Ending::Quit,
+            () => Ending::QuitAndWait,
+        };
+        let target = match (self.is_probe(), settings.verify_target_data) {
+            (false, _) => Target::Deliver,
+            (true, false) => Target::ProbeRecipients,
+            (true, true) => Target::ProbeData,
+        };
+        let mut out = Vec::with_capacity(4096);
+        let commands = self.commands(&batch, &session, utf8);
+        let mut tx = Transaction::new(commands, &features, settings.lmtp, target, ending, reused, &mut out);
+        while let Some(stage) = tx.stage() {
+            let reply = session.exchange(&mut out, stage, &self.opening()).await;
+            let reply = match reply {
+                Ok(reply) => reply,
+                Err(broken) => return self.broken(&session, stage, broken, place),
+            };
+            match tx.reply(reply, &mut out) {
+                Event::Progress => {}
+                Event::Stale => return Then::Again,
+                Event::XforwardRefused(stage, reply) => {
+                    let text = reply.printable();
+                    let (host, command) = (session.relay(), stage.command());
+                    warn!(self.agent.log, "host {host} said: {text} (in reply to {command} command)");
+                }
+                Event::Refused(stage, reply) => {
+                    let concerned: Vec<u32> = match stage {
+                        Stage::Mail => batch.clone(),
+                        _ => tx.open_recipients().filter_map(|k| batch.get(k as usize).copied()).collect(),
+                    };
+                    self.refused(&concerned, &session, &reply, stage, place);
+                }
+                Event::RecipientRefused(k, stage, reply) => {
+                    self.refused(batch.get(k as usize).map(std::slice::from_ref).unwrap_or_default(), &session, &reply, stage, place);
+                }
+                Event::Welcome(k, reply) | Event::RecipientAccepted(k, reply) => {
+                    if let Some(i) = batch.get(k as usize) {
+                        self.report_sent(*i, &session, &reply);
+                    }
+                }
+                Event::Accepted(reply) => {
+                    let accepted: Vec<u32> = tx.open_recipients().filter_map(|k| batch.get(k as usize).copied()).collect();
+                    accepted.iter().for_each(|i| self.report_sent(*i, &session, &reply));
+                }
+                Event::SendContent => {
+                    let (request, log) = (&self.request, &self.agent.log);
+                    let sent = content::send(&mut session, content, request, batch.first().copied(), settings, log, &mut out).await;
+                    match sent {
+                        Ok(()) => tx.content_sent(&mut out),
+                        Err(ContentError::Broken(broken)) => return self.broken(&session, Stage::Body, broken, place),
+                        Err(ContentError::Read(error)) => {
+                            // Without the final dot the server throws away what it has.
+                            warn!(self.agent.log, "{}: read queue file: {error}", self.request.id);
+                            self.problem = Some(Problem::local("4.3.0", format!("queue file read error: {error}")));
+                            return Then::Next;
+                        }
+                    }
+                    // For another server, should this one fail.
+                    if let Err(error) = content.rewind() {
+                        warn!(self.agent.log, "{}: rewind queue file: {error}", self.request.id);
+                    }
+                }
+            }
+        }
+        if !out.is_empty() {
+            let _ = session.send(&mut out, Stage::Quit, settings).await;
+        }
+        if tx.may_be_kept() {
+            let server = match session.peer.port {
+                Some(port) => format!("{}:{port}", session.peer.address),
+                None => session.peer.address.clone(),
+            };
+            self.agent.pool.keep(session, place.destination, server, settings.cache_time);
+        }
+        Then::Next
+    }
+
+    fn commands(&self, batch: &[u32], session: &Session, utf8: bool) -> Commands {
+        let (settings, request, features) = (&self.agent.settings, &self.request, &session.features);
+        let mut commands = Commands::default();
+        if settings.send_xforward && features.xforward != Xforward::default() {
+            for command in xforward(&original_client(request), features.xforward) {
+                commands.xforward(&command);
+            }
+        }
+        let mail = MailParameters {
+            size: request.message_size,
+            eight_bit: request.encoding == "8bit",
+            smtputf8: utf8,
+            envelope_id: &request.envelope_id,
+            ret: request.ret,
+            requiretls: request.sender_options & REQUIRETLS != 0,
+            dummy_auth: settings.send_dummy_auth && features.auth.is_some(),
+        };
+        let shown = |address: &posthaste_address::Address| -> BString {
+            if settings.quote_envelope { address.external() } else { address.as_bytes().to_owned() }
+        };
+        commands.mail(&shown(&request.sender), &mail, features);
+        for recipient in batch.iter().filter_map(|i| request.recipients.get(*i as usize)) {
+            let mut orcpt = recipient.dsn_orcpt.clone();
+            if orcpt.is_empty() && !recipient.original.is_empty() && features.dsn {
+                orcpt = BString::from("rfc822;");
+                orcpt.extend_from_slice(&recipient.original.external());
+            }
+            let parameters = RcptParameters { orcpt: &orcpt, notify: recipient.notify.0 };
+            commands.rcpt(&shown(&recipient.address), &parameters, features, utf8);
+        }
+        commands
+    }
+
+    /// The connection failed in the middle.
+    fn broken(&mut self, session: &Session, stage: Stage, broken: Broken, place: Place<'_>) -> Then {
+        match stage {
+            Stage::RsetProbe => return Then::Again,
+            // All recipients have their results.
+            Stage::Quit | Stage::RsetAbort => return Then::Next,
+            _ => {}
+        }
+        let problem = session.peer.broken(stage, broken.timed_out, false);
+        if !place.last {
+            info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
+        }
+        self.problem = Some(problem);
+        Then::Next
+    }
+
+    /// Recipients were refused: for good, or until the next server or the next try.
+    fn refused(&mut self, recipients: &[u32], session: &Session, reply: &Reply, stage: Stage, place: Place<'_>) {
+        let problem = session.peer.said(reply, stage);
+        if problem.is_soft() && !place.last {
+            info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
+            self.problem = Some(problem);
+        } else {
+            recipients.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
+        }
+    }
+
+    fn report_sent(&mut self, i: u32, session: &Session, reply: &Reply) {
+        let settings = &self.agent.settings;
+        let mut dsn = session.peer.accepted(reply);
+        let last = settings.flags.last || (settings.assume_final && !session.features.dsn);
+        dsn.action = if last { "delivered" } else { "relayed" }.into();
+        // RFC 3461 §5.2.2: a server that takes NOTIFY reports itself.
+        if session.features.dsn
+            && !self.is_probe()
+            && let Some(recipient) = self.request.recipients.get_mut(i as usize)
+        {
+            recipient.notify.0 &= !Notify::SUCCESS;
+        }
+        let over = self.agent.reporter.over(session.uses, None);
+        let report = over.sent(&self.request, i, session.relay().as_str().into(), self.timing(), dsn);
+        self.done(i, &report);
+    }
+
+    fn report_problem(&mut self, i: u32, problem: &Problem, uses: u32) {
+        let over = self.agent.reporter.over(uses, None);
+        let (relay, dsn) = (problem.relay.as_bstr(), problem.dsn.clone());
+        let report = if problem.is_soft() {
+            over.deferred(&self.request, i, relay, self.timing(), dsn)
+        } else {
+            over.bounced(&self.request, i, relay, self.timing(), dsn)
+        };
+        self.done(i, &report);
+    }
+
+    fn done(&mut self, i: u32, report: &Report) {
+        if let Some(open) = self.open.get_mut(i as usize) {
+            *open = false;
+        }
+        (self.sink)(report);
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { started: self.started, connected: self.connected }
+    }
+
+    /// `flags=D`: a message that has been here for this recipient does not go there again.
+    fn refuse_loops(&mut self, content: &mut Content) {
+        let delivered = match Delivered::read(content) {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                warn!(self.agent.log, "{}: read queue file: {error}", self.request.id);
+                return;
+            }
+        };
+        for i in self.open_recipients() {
+            let Some(recipient) = self.request.recipients.get(i as usize) else { continue };
+            if delivered.contains(&recipient.address) {
+                let problem = Problem::local("5.4.6", format!("mail forwarding loop for {}", recipient.address));
+                self.report_problem(i, &problem, 1);
+            }
+        }
+    }
+
+    /// The best mail exchanger is this host, though no address class has the domain.
+    async fn loops_back(&mut self, name: &str, relay: BString) {
+        let transport = self.agent.settings.best_mx_transport.clone();
+        if transport.is_empty() {
+            let mut problem = Problem::local("5.4.6", format!("mail for {name} loops back to myself"));
+            problem.relay = relay;
+            self.open_recipients().into_iter().for_each(|i| self.report_problem(i, &problem, 1));
+            return;
+        }
+        let batch = self.open_recipients();
+        let mut reports = Vec::new();
+        let passed = forward::pass_on(&self.request, &batch, &transport, &mut |report: Report| reports.push(report)).await;
+        reports.iter().for_each(|report| self.done(report.recipient, report));
+        if let Err(error) = passed {
+            warn!(self.agent.log, "{}: best_mx_transport {transport}: {error}", self.request.id);
+            self.problem = Some(Problem::local("4.3.0", "mail transport unavailable"));
+        }
+    }
+
+    /// Recipients that are left get what went wrong last.
+    fn finish(mut self) -> Done {
+        if self.is_done() {
+            return Done::default();
+        }
+        let problem = self.problem.take().unwrap_or_else(|| Problem::local("4.3.0", "mail transport unavailable"));
+        self.open_recipients().into_iter().for_each(|i| self.report_problem(i, &problem, 1));
+        Done { destination_failed: (problem.destination && problem.is_soft()).then(|| problem.dsn.clone()) }
+    }
+}
+
+/// What XFORWARD tells.
+fn original_client(request: &Request) -> Client<'_> {
+    let origin = &request.origin;
+    Client {
+        name: &origin.log_client_name,
+        addr: &origin.log_client_address,
+        port: &origin.log_client_port,
+        proto: &origin.log_protocol_name,
+        helo: &origin.log_helo_name,
+        ident: &origin.log_ident,
+        source: if origin.rewrite_context == "local" { b"LOCAL" } else { b"REMOTE" },
+    }
+}

@@ -1,0 +1,355 @@
+//! One SMTP session: the engines of the protocol crate, with a socket, time limits and the log around them.
+
+use crate::problem::{Peer, Problem};
+use crate::settings::{Pix, Settings};
+use crate::stream::Stream;
+use bstr::ByteSlice;
+use posthaste_log::{Logger, info, warn};
+use posthaste_queue::QueueId;
+use posthaste_smtp_protocol::client::{Discard, Features, Hello, HelloOptions, HelloStep, Oddity, Reply, ReplyReader, Stage, StartTls};
+use posthaste_tls::{Backend, ClientPolicy, Level};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, timeout_at};
+
+/// A session that is ready for mail.
+pub struct Session {
+    stream: Stream,
+    replies: ReplyReader,
+    /// Whom we talk to.
+    pub peer: Peer,
+    /// What the server offers.
+    pub features: Features,
+    /// Messages sent over it so far.
+    pub uses: u32,
+    /// When the connection was begun.
+    pub born: Instant,
+    /// Wait before the final dot.
+    delay_dot: bool,
+    deadline: Option<Instant>,
+}
+
+/// The conversation has ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The server did not answer in time; else the connection was lost.
+    pub timed_out: bool,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum NoSession {
+    /// The server does not do.
+    Failed(Problem),
+    /// It is this host.
+    Myself(Peer),
+    /// The TLS handshake failed, and mail may go out in the clear: try again without.
+    TlsFailed,
+}
+
+/// What a session is opened with, besides the settings.
+pub struct Opening<'a> {
+    /// The service's settings.
+    pub settings: &'a Settings,
+    /// Where to log.
+    pub log: &'a Logger,
+    /// The message that is the occasion.
+    pub id: &'a QueueId,
+    /// Its arrival, for the workarounds that are for old messages only.
+    pub arrival: SystemTime,
+    /// The TLS library, if there is one.
+    pub tls: Option<&'a dyn Backend>,
+    /// Do without TLS, since it did not work the time before.
+    pub plain: bool,
+}
+
+impl Session {
+    /// Greets and is greeted.
+    pub async fn open(stream: Stream, peer: Peer, born: Instant, opening: &Opening<'_>) -> Result<Session, NoSession> {
+        let settings = opening.settings;
+        let mut this = Session {
+            stream,
+            replies: ReplyReader::new(settings.reply_line_limit),
+            peer,
+            features: Features::default(),
+            uses: 1,
+            born,
+            delay_dot: false,
+            deadline: None,
+        };
+        let pix = this.pix(opening);
+        let discard = this.discard(opening);
+        let options = HelloOptions {
+            name: settings.helo_name.clone(),
+            lmtp: settings.lmtp,
+            always_ehlo: settings.always_send_ehlo,
+            never_ehlo: settings.never_send_ehlo,
+            own_name: (!settings.lmtp && this.peer.port == Some(25)).then(|| settings.myhostname.clone()),
+            masked_means_helo: pix.disable_esmtp,
+            discard: discard.clone(),
+            starttls: match settings.tls_level {
+                _ if opening.tls.is_none() || opening.plain => StartTls::Never,
+                Level::None => StartTls::Never,
+                Level::May | Level::Dane => StartTls::May,
+                _ => StartTls::Must,
+            },
+        };
+        let mut hello = Hello::new(options);
+        let mut out = Vec::new();
+        loop {
+            let stage = hello.stage();
+            let reply = match this.exchange(&mut out, stage, opening).await {
+                Ok(reply) => reply,
+                Err(broken) => return Err(NoSession::Failed(this.peer.broken(stage, broken.timed_out, true))),
+            };
+            match hello.reply(&reply, &mut out) {
+                HelloStep::Wait => {}
+                HelloStep::Ready => break,
+                HelloStep::TlsNotOffered => break,
+                HelloStep::Handshake => {
+                    this.handshake(opening).await?;
+                    hello.secured(&mut out);
+                }
+                HelloStep::Refused => {
+                    let skip = stage == Stage::Greeting && settings.skip_5xx_greeting;
+                    let problem = this.peer.refused(&reply, skip);
+                    this.quit(settings).await;
+                    return Err(NoSession::Failed(problem));
+                }
+                HelloStep::Myself => {
+                    warn!(
+                        opening.log,
+                        "host {} replied to HELO/EHLO with my own hostname {}",
+                        this.peer.name_and_port(),
+                        settings.myhostname
+                    );
+                    this.quit(settings).await;
+                    return Err(NoSession::Myself(this.peer));
+                }
+            }
+            if stage == Stage::Greeting {
+                this.greeted(&hello, pix, opening);
+            }
+        }
+        this.features = hello.into_features();
+        if this.features.esmtp && !discard.is_empty() && !discard.is_silent() {
+            info!(opening.log, "discarding EHLO keywords: {}", discard.words());
+        }
+        this.check_tls(settings, opening.log).await?;
+        Ok(this)
+    }
+
+    async fn handshake(&mut self, opening: &Opening<'_>) -> Result<(), NoSession> {
+        let Some(backend) = opening.tls else { return Ok(()) };
+        let level = opening.settings.tls_level;
+        let policy = ClientPolicy { level, server_name: Some(self.peer.host.clone()), ..ClientPolicy::default() };
+        let limit = opening.settings.timeouts.starttls;
+        let made = match backend.client(&policy) {
+            Ok(session) => match tokio::time::timeout(limit, self.stream.encrypt(session)).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("timed out".to_owned()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = made {
+            info!(opening.log, "SSL_connect error to {}: {error}", self.peer.name_and_port());
+            if level.is_mandatory() {
+                return Err(NoSession::Failed(self.peer.unfit("4.7.5", "Cannot start TLS: handshake failure".into(), true)));
+            }
+            return Err(NoSession::TlsFailed);
+        }
+        let verified = self.stream.tls().is_some_and(|session| session.peer().verified);
+        if level > Level::Encrypt && level != Level::Dane && !verified {
+            return Err(NoSession::Failed(self.peer.unfit("4.7.5", "Server certificate not verified".into(), true)));
+        }
+        Ok(())
+    }
+
+    fn greeted(&mut self, hello: &Hello, pix: Pix, opening: &Opening<'_>) {
+        if hello.greeted_as_me() {
+            let (peer, name) = (self.peer.name_and_port(), &opening.settings.myhostname);
+            warn!(opening.log, "host {peer} greeted me with my own hostname {name}");
+        }
+        if hello.masked() {
+            let age = SystemTime::now().duration_since(opening.arrival).unwrap_or_default();
+            let used = Pix { delay_dotcrlf: pix.delay_dotcrlf && age >= opening.settings.pix_threshold, ..pix };
+            if used != Pix::default() {
+                info!(opening.log, "{}: enabling PIX workarounds: {} for {}", opening.id, used.words(), self.peer.name_and_port());
+            }
+            self.delay_dot = used.delay_dotcrlf;
+        }
+    }
+
+    fn pix(&self, opening: &Opening<'_>) -> Pix {
+        let settings = opening.settings;
+        if settings.pix_maps.is_empty() {
+            return settings.pix;
+        }
+        match settings.pix_maps.find(self.peer.address.as_str().into()) {
+            Ok(Some(list)) => Pix::parse(&list.to_str_lossy()).unwrap_or_else(|word| {
+                warn!(opening.log, "{}: unknown workaround \"{word}\" for {}", settings.pix_maps.title(), self.peer.address);
+                settings.pix
+            }),
+            Ok(None) => settings.pix,
+            Err(error) => {
+                warn!(opening.log, "{error}");
+                settings.pix
+            }
+        }
+    }
+
+    fn discard(&self, opening: &Opening<'_>) -> Discard {
+        let settings = opening.settings;
+        if settings.discard_maps.is_empty() {
+            return settings.discard.clone();
+        }
+        match settings.discard_maps.find(self.peer.address.as_str().into()) {
+            Ok(Some(list)) => Discard::parse(&list.to_str_lossy()),
+            Ok(None) => settings.discard.clone(),
+            Err(error) => {
+                warn!(opening.log, "{error}");
+                settings.discard.clone()
+            }
+        }
+    }
+
+    /// What must be encrypted does not go out in the clear.
+    async fn check_tls(&mut self, settings: &Settings, log: &Logger) -> Result<(), NoSession> {
+        if settings.note_starttls_offer && settings.tls_level == Level::None && self.features.starttls {
+            info!(log, "Host offered STARTTLS: [{}]", self.peer.host);
+        }
+        if !settings.tls_level.is_mandatory() || settings.tls_level == Level::Dane || self.stream.tls().is_some() {
+            return Ok(());
+        }
+        let problem = if self.features.starttls {
+            self.peer.unfit("4.7.5", "TLS is required, but our TLS engine is unavailable".into(), true)
+        } else {
+            self.peer.unfit("4.7.4", format!("TLS is required, but was not offered by host {}", self.peer.name()), true)
+        };
+        self.quit(settings).await;
+        Err(NoSession::Failed(problem))
+    }
+
+    /// Sends what is in `out`, if anything, and waits for the reply.
+    pub async fn exchange(&mut self, out: &mut Vec<u8>, stage: Stage, opening: &Opening<'_>) -> Result<Reply, Broken> {
+        if !out.is_empty() {
+            self.send(out, stage, opening.settings).await?;
+        }
+        self.reply(stage, opening).await
+    }
+
+    /// Writes all of `out` and empties it.
+    pub async fn send(&mut self, out: &mut Vec<u8>, stage: Stage, settings: &Settings) -> Result<(), Broken> {
+        let limit = settings.timeouts.of(stage);
+        // With deadlines per request, one limit is for sending the request and receiving the response.
+        let until = if settings.per_request_deadline && stage == Stage::Body {
+            let now = Instant::now();
+            *self.deadline.get_or_insert(now + limit)
+        } else {
+            let until = Instant::now() + limit;
+            self.deadline = settings.per_request_deadline.then_some(until);
+            until
+        };
+        let written = limited(until, self.stream.write_all(out)).await;
+        if stage == Stage::Body {
+            // The transfer of n bytes buys time for the next ones, up to the limit.
+            let bought = Duration::from_millis(out.len() as u64 * 1000 / settings.min_data_rate);
+            self.deadline = self.deadline.map(|deadline| (deadline + bought).min(Instant::now() + limit));
+        }
+        out.clear();
+        written
+    }
+
+    async fn reply(&mut self, stage: Stage, opening: &Opening<'_>) -> Result<Reply, Broken> {
+        let settings = opening.settings;
+        let filter = |line: &[u8]| {
+            if settings.reply_filter.is_empty() {
+                return None;
+            }
+            settings.reply_filter.find(line.as_bstr()).unwrap_or_else(|error| {
+                warn!(opening.log, "{error}");
+                None
+            })
+        };
+        loop {
+            let reply = self.replies.next_filtered(filter);
+            let oddities = self.replies.take_oddities();
+            if !oddities.is_empty() {
+                self.log_oddities(&oddities, opening);
+            }
+            if let Some(reply) = reply {
+                return Ok(reply);
+            }
+            let limit = Instant::now() + settings.timeouts.of(stage);
+            let until = if stage == Stage::Dot { limit } else { self.deadline.unwrap_or(limit) };
+            let n = limited(until, self.stream.read(self.replies.buffer())).await?;
+            if n == 0 {
+                return Err(Broken { timed_out: false });
+            }
+        }
+    }
+
+    fn log_oddities(&self, oddities: &[Oddity], opening: &Opening<'_>) {
+        let peer = self.peer.name_and_port();
+        for oddity in oddities {
+            match oddity {
+                Oddity::TooLong(start) => {
+                    warn!(opening.log, "{peer}: response longer than {}: {start}...", opening.settings.reply_line_limit)
+                }
+                Oddity::NoCode(text) if self.features.esmtp => {
+                    warn!(opening.log, "{}: non-ESMTP response from {peer}: {text}", opening.id);
+                    if self.features.pipelining {
+                        let maps = opening.settings.discard_maps.title();
+                        warn!(
+                            opening.log,
+                            "to prevent loss of mail, turn off command pipelining for {} with the {maps} parameter", self.peer.address
+                        );
+                    }
+                }
+                Oddity::NoCode(_) => {}
+            }
+        }
+    }
+
+    /// Says goodbye, as politely as `smtp_skip_quit_response` asks for.
+    pub async fn quit(&mut self, settings: &Settings) {
+        let mut out = b"QUIT\r\n".to_vec();
+        if self.send(&mut out, Stage::Quit, settings).await.is_ok() && !settings.skip_quit_response {
+            let until = Instant::now() + settings.timeouts.quit;
+            while self.replies.next_reply().is_none() {
+                match limited(until, self.stream.read(self.replies.buffer())).await {
+                    Ok(n) if n > 0 => {}
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    /// The pause before the final dot that some firewalls need.
+    pub async fn pause_before_dot(&mut self, out: &mut Vec<u8>, settings: &Settings) -> Result<(), Broken> {
+        if self.delay_dot {
+            self.send(out, Stage::Body, settings).await?;
+            tokio::time::sleep(settings.pix_delay).await;
+        }
+        Ok(())
+    }
+
+    /// The body is out; the next deadline begins with the next request.
+    pub fn body_done(&mut self) {
+        self.deadline = None;
+    }
+
+    /// `relay=` text.
+    pub fn relay(&self) -> String {
+        self.peer.name_and_port()
+    }
+}
+
+/// Reads or writes until a moment.
+async fn limited<T>(until: Instant, io: impl Future<Output = std::io::Result<T>>) -> Result<T, Broken> {
+    match timeout_at(until, io).await {
+        Err(_) => Err(Broken { timed_out: true }),
+        Ok(Err(_)) => Err(Broken { timed_out: false }),
+        Ok(Ok(value)) => Ok(value),
+    }
+}
