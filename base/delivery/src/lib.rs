@@ -14,7 +14,7 @@ pub mod mailbox;
 pub mod maildir;
 pub mod verp;
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use delay::Delay;
 use posthaste_address::Address;
 use posthaste_config::{Config, ConfigError};
@@ -167,7 +167,8 @@ impl Over<'_> {
                 };
             }
         }
-        Report { recipient, outcome, dsn, marked, part: None }
+        let traced = to.is_some_and(|to| request.report_success(to));
+        Report { recipient, outcome, dsn, marked, relay: if traced { relay.into() } else { BString::default() }, part: None }
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Report {
     pub dsn: Dsn,
     /// The agent has already marked the recipient done in the queue file.
     pub marked: bool,
+    /// The text of `relay=`, where a `trace` record may be due ([`Request::report_success`]): reports say `delivery via RELAY: …`. Else empty.
+    pub relay: BString,
     /// Set when this is the result for one address that the recipient was expanded to (alias, `.forward`): it goes into the recipient logs
     /// under this address, and does not finish the recipient. A last report without it does, with an empty `dsn.status` when all
     /// has been told by then.
@@ -176,7 +178,7 @@ wire_struct!(Request {
     recipients,
 });
 wire_struct!(Dsn { status, action, diag_type, diag_text, mta_type, mta_name, reason });
-wire_struct!(Report { recipient, outcome, dsn, marked, part });
+wire_struct!(Report { recipient, outcome, dsn, marked, relay, part });
 wire_struct!(Done { destination_failed });
 
 #[cfg(test)]
@@ -226,7 +228,14 @@ mod tests {
     fn round_trips() {
         assert_eq!(round_trip(&request()), request());
         for outcome in [Outcome::Sent, Outcome::Deferred, Outcome::Bounced] {
-            let report = Report { recipient: 7, outcome, dsn: dsn(), marked: true, part: Some(request().recipients[0].clone()) };
+            let report = Report {
+                recipient: 7,
+                outcome,
+                dsn: dsn(),
+                marked: true,
+                relay: "none".into(),
+                part: Some(request().recipients[0].clone()),
+            };
             assert_eq!(round_trip(&report), report);
         }
         assert_eq!(round_trip(&Done::default()), Done::default());

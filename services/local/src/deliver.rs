@@ -142,7 +142,7 @@ impl Delivery<'_> {
             marked = self.content.mark_done(offset).is_ok();
         }
         let outcome = if self.deferred { Outcome::Deferred } else { Outcome::Sent };
-        (self.report)(Report { recipient: self.index, outcome, dsn: Dsn::default(), marked, part: None });
+        (self.report)(Report { recipient: self.index, outcome, dsn: Dsn::default(), marked, relay: Default::default(), part: None });
     }
 
     /// Remembers a destination; true when it has been delivered to before, for this message.

@@ -28,10 +28,10 @@ impl<R: Resolver> Manager<R> {
     /// Asks for the next report that is due, or ends the attempt.
     fn conclude(&mut self, now: Instant, key: Key<Message>) {
         let Some(message) = self.messages.get_mut(key) else { return };
+        let failure = if message.envelope.verp.is_empty() || self.settings.disable_verp_bounces { Kind::Failure } else { Kind::Verp };
         if message.bounce_log {
             message.stage = Stage::Bouncing;
-            let kind = if message.envelope.verp.is_empty() || self.settings.disable_verp_bounces { Kind::Failure } else { Kind::Verp };
-            return self.notice(key, kind, false);
+            return self.notice(key, failure, false);
         }
         if message.trace_log {
             message.stage = Stage::Tracing;
@@ -54,7 +54,7 @@ impl<R: Resolver> Manager<R> {
                 ShownAddress::new(&message.envelope.sender, self.settings.style),
                 if forced { "force-expired" } else { "expired" }
             );
-            return self.notice(key, Kind::Failure, true);
+            return self.notice(key, failure, true);
         }
         if message.envelope.warn.is_some_and(|(at, _)| at <= wall) && !message.envelope.sender.is_empty() {
             message.stage = Stage::Warning;

@@ -150,7 +150,7 @@ impl<R: Resolver> Manager<R> {
     /// Takes the result of one recipient: what is to be logged is kept until the next write.
     fn result(&mut self, key: Key<Message>, recipient: &Recipient, report: Report) {
         let Some(message) = self.messages.get_mut(key) else { return };
-        let Report { outcome, dsn, marked, part, .. } = report;
+        let Report { outcome, dsn, marked, relay, part, .. } = report;
         // An address that a recipient was expanded to is logged, and changes nothing for the recipient.
         let whole = part.is_none();
         if whole {
@@ -216,7 +216,11 @@ impl<R: Resolver> Manager<R> {
                 LogName::Defer => message.defer_log = true,
                 LogName::Trace => message.trace_log = true,
             }
-            message.logs.push((log, text.clone()));
+            let mut text = text.clone();
+            if log == LogName::Trace && !relay.is_empty() {
+                text.reason = [b"delivery via ", &relay[..], b": ", &text.reason].concat().into();
+            }
+            message.logs.push((log, text));
         }
     }
 

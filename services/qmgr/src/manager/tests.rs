@@ -99,6 +99,7 @@ struct World {
     delivered: HashMap<String, u32>,
     /// Addresses in reports that were sent.
     reported: HashMap<String, u32>,
+    reasons: HashMap<String, String>,
     /// All requests and notices so far.
     requests: Vec<Request>,
     history: Vec<Notice>,
@@ -151,6 +152,7 @@ impl World {
             notices: Vec::new(),
             delivered: HashMap::new(),
             reported: HashMap::new(),
+            reasons: HashMap::new(),
             requests: Vec::new(),
             history: Vec::new(),
             probed: Vec::new(),
@@ -264,7 +266,10 @@ impl World {
         if request.nexthop == "dead.example" {
             let dsn = Dsn { status: "4.4.1".into(), reason: "connect: Connection refused".into(), ..Dsn::default() };
             for recipient in 0..request.recipients.len() as u32 {
-                self.manager.report(number, Report { recipient, outcome: Outcome::Deferred, dsn: dsn.clone(), marked: false, part: None });
+                self.manager.report(
+                    number,
+                    Report { recipient, outcome: Outcome::Deferred, dsn: dsn.clone(), marked: false, relay: "there".into(), part: None },
+                );
             }
             return self.manager.delivered(now, number, Done { destination_failed: Some(dsn) });
         }
@@ -285,7 +290,7 @@ impl World {
                 }
             }
             let dsn = Dsn { status: status.into(), reason: "said so".into(), ..Dsn::default() };
-            self.manager.report(number, Report { recipient: index as u32, outcome, dsn, marked, part: None });
+            self.manager.report(number, Report { recipient: index as u32, outcome, dsn, marked, relay: "there".into(), part: None });
         }
         self.manager.delivered(now, number, Done::default());
     }
@@ -305,7 +310,9 @@ impl World {
         };
         for log in logs {
             for record in self.queue.read_log(log, &notice.id).unwrap().into_iter().flatten() {
-                let address = record.unwrap().recipient.to_string();
+                let record = record.unwrap();
+                let address = record.recipient.to_string();
+                self.reasons.insert(address.clone(), record.reason.to_string());
                 *self.reported.entry(format!("{:?} {address}", notice.kind)).or_default() += 1;
             }
             if log != LogName::Defer {
@@ -549,6 +556,7 @@ fn notify_decides_what_is_reported() {
     w.run();
     assert_eq!(w.history.iter().map(|n| n.kind).collect::<Vec<_>>(), [Kind::Trace]);
     assert_eq!(w.reported["Trace ok@a.example"], 1);
+    assert_eq!(w.reasons["ok@a.example"], "delivery via there: said so");
     assert!(w.empty());
 }
 
@@ -798,7 +806,10 @@ fn an_agent_that_dies_defers_whom_it_said_nothing_about() {
     w.think();
     let (number, request) = w.sent.remove(0);
     w.queue.mark_done(request.queue, &request.id, request.recipients[0].offset.unwrap()).unwrap();
-    w.manager.report(number, Report { recipient: 0, outcome: Outcome::Sent, dsn: Dsn::default(), marked: true, part: None });
+    w.manager.report(
+        number,
+        Report { recipient: 0, outcome: Outcome::Sent, dsn: Dsn::default(), marked: true, relay: "there".into(), part: None },
+    );
     let now = w.now();
     w.manager.lost(now, number);
     w.run();
@@ -815,9 +826,21 @@ fn addresses_that_a_recipient_was_expanded_to_are_reported_under_their_own_names
     let (number, request) = w.sent.remove(0);
     let part = |address: &str| Recipient { address: Address::new(address), ..request.recipients[0].clone() };
     let failed = Dsn { status: "5.1.1".into(), reason: "no".into(), ..Dsn::default() };
-    w.manager
-        .report(number, Report { recipient: 0, outcome: Outcome::Bounced, dsn: failed, marked: false, part: Some(part("x@b.example")) });
-    w.manager.report(number, Report { recipient: 0, outcome: Outcome::Bounced, dsn: Dsn::default(), marked: false, part: None });
+    w.manager.report(
+        number,
+        Report {
+            recipient: 0,
+            outcome: Outcome::Bounced,
+            dsn: failed,
+            marked: false,
+            relay: "there".into(),
+            part: Some(part("x@b.example")),
+        },
+    );
+    w.manager.report(
+        number,
+        Report { recipient: 0, outcome: Outcome::Bounced, dsn: Dsn::default(), marked: false, relay: "there".into(), part: None },
+    );
     let now = w.now();
     w.manager.delivered(now, number, Done::default());
     w.think();
@@ -838,6 +861,7 @@ fn nonsense_from_an_agent_does_no_harm() {
         outcome: Outcome::Bounced,
         dsn: Dsn { status: "5.1.1".into(), ..Dsn::default() },
         marked: false,
+        relay: "there".into(),
         part: None,
     };
     w.manager.report(number, report(7));
