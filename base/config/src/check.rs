@@ -156,47 +156,24 @@ impl Names {
             let spawned = program == "pipe" || program == "spawn";
             for family in FAMILIES.iter().filter(|family| if family.spawned { spawned } else { transport }) {
                 let name = format!("{service}_{}", family.suffix);
-                if parameter(&name).is_none() {
-                    found.service.insert(name, family.default.to_owned());
-                }
+                // local_destination_recipient_limit and a few others have a default of their own.
+                let default = parameter(&name).map_or(family.default, |row| row.default);
+                found.service.insert(name, default.to_owned());
             }
         }
         let main = Origin { file: config.file(), config, local: &[] };
-        // A name that is in use puts those in use that its value refers to.
-        let mut waiting: Vec<String> = Vec::new();
+        // Every value counts, also that of a name that nothing reads: it may be there to be referred to by hand.
         for (name, value) in config.settings() {
-            found.classes(name, value, &mut waiting);
-            if found.is_known(name) {
-                found.scan(name, value, &main, &mut waiting);
-            }
+            found.scan(name, value, &main);
         }
-        for row in crate::parameters::PARAMETERS.iter().filter(|row| !config.settings().any(|(name, _)| name == row.name)) {
-            found.scan(row.name, row.default, &main, &mut waiting);
+        for row in crate::parameters::PARAMETERS.iter().filter(|row| !config.is_set(row.name)) {
+            found.scan(row.name, row.default, &main);
         }
         for entry in &master.lines {
             let local = overrides(&entry.command);
             let origin = Origin { file: &master.file, config, local: &local };
             for (name, value) in &local {
-                found.classes(name, value, &mut waiting);
-                if found.is_known(name) || local.iter().any(|(_, other)| mentions(other, name)) {
-                    found.scan(name, value, &origin, &mut waiting);
-                }
-            }
-        }
-        while let Some(name) = waiting.pop() {
-            if found.is_known(&name) || !found.user.insert(name.clone()) {
-                continue;
-            }
-            let value = config.settings().find(|(other, _)| *other == name).map(|(_, value)| value.to_owned());
-            if let Some(value) = value {
-                found.scan(&name, &value, &main, &mut waiting);
-            }
-            for entry in &master.lines {
-                let local = overrides(&entry.command);
-                let origin = Origin { file: &master.file, config, local: &local };
-                for (_, value) in local.iter().filter(|(other, _)| *other == name) {
-                    found.scan(&name, value, &origin, &mut waiting);
-                }
+                found.scan(name, value, &origin);
             }
         }
         found
@@ -207,31 +184,26 @@ impl Names {
         parameter(name).is_some() || self.service.contains_key(name) || self.user.contains(name) || self.table.contains(name)
     }
 
-    fn classes(&mut self, name: &str, value: &str, waiting: &mut Vec<String>) {
-        if name == "smtpd_restriction_classes" {
-            waiting.extend(split_list(value).map(str::to_owned));
-        }
-    }
-
-    fn scan(&mut self, owner: &str, value: &str, origin: &Origin<'_>, waiting: &mut Vec<String>) {
-        let raw = matches!(parameter(owner), Some(row) if matches!(row.kind, Kind::Raw { .. }));
-        if !raw {
-            let first = waiting.len();
-            let result = names(value.as_bytes(), &mut |name| waiting.push(name.to_owned()));
-            if let Err(error) = result {
-                self.faults.insert(error.to_string());
-            }
-            for name in &waiting[first..] {
-                let defined = parameter(name).is_some()
-                    || self.service.contains_key(name)
-                    || origin.config.is_set(name)
-                    || origin.local.iter().any(|(local, _)| local == name);
-                if !defined {
-                    self.undefined.insert(format!("{}: undefined parameter: {name}", origin.file));
-                }
-            }
+    fn scan(&mut self, owner: &str, value: &str, origin: &Origin<'_>) {
+        if owner == "smtpd_restriction_classes" {
+            self.user.extend(split_list(value).map(str::to_owned));
         }
         self.tables(value);
+        if matches!(parameter(owner), Some(row) if matches!(row.kind, Kind::Raw { .. })) {
+            return;
+        }
+        let result = names(value.as_bytes(), &mut |name| {
+            if parameter(name).is_some() || self.service.contains_key(name) {
+                return;
+            }
+            if !origin.config.is_set(name) && !origin.local.iter().any(|(local, _)| *local == name) {
+                self.undefined.insert(format!("{}: undefined parameter: {name}", origin.file));
+            }
+            self.user.insert(name.to_owned());
+        });
+        if let Err(error) = result {
+            self.faults.insert(error.to_string());
+        }
     }
 
     /// Parameters of `ldap:name` and its kin; a name with a slash is a file that holds its own.
@@ -259,13 +231,6 @@ pub fn overrides(command: &[String]) -> Vec<(&str, &str)> {
             found.extend(crate::lines::split_name_value(text));
         }
     }
-    found
-}
-
-fn mentions(value: &str, name: &str) -> bool {
-    let mut found = false;
-    // A fault is reported where the value is looked through.
-    let _ = names(value.as_bytes(), &mut |other| found |= other == name);
     found
 }
 
@@ -370,11 +335,7 @@ mod tests {
         let master = "submission inet n - n - - smtpd -o smtpd_client_restrictions=$mua_client_restrictions\nrelay unix - - n - - smtp\n";
         assert_eq!(
             warnings(main, master),
-            [
-                "/etc/postfix/main.cf: unused parameter: again=x",
-                "/etc/postfix/main.cf: unused parameter: never=$again",
-                "/etc/postfix/main.cf: unused parameter: people_foo=y"
-            ]
+            ["/etc/postfix/main.cf: unused parameter: never=$again", "/etc/postfix/main.cf: unused parameter: people_foo=y"]
         );
         assert_eq!(warnings("uucp_destination_recipient_limit = 1\nuucp_time_limit = 1h\n", "uucp unix - n n - - pipe flags=F"), [""; 0]);
         assert_eq!(warnings("uucp_time_limit = 1h\n", "uucp unix - - n - - smtp").len(), 1);
@@ -384,11 +345,19 @@ mod tests {
     #[test]
     fn undefined_names_are_reported_where_they_stand() {
         let config =
-            Config::parse("relayhost = $nosuch${smtp_fallback_relay}\nunused = $other\nforward_path = $home\n", "main.cf").unwrap();
-        let text = "a inet n - n - - smtpd -o mine=x -o relayhost=$mine$zz -o never=$zzz\n";
+            Config::parse("relayhost = $nosuch${smtp_fallback_relay}\nunused = ${other?{$x}}\nforward_path = $home\n", "main.cf").unwrap();
+        let text = "a inet n - n - - smtpd -o mine=x -o relayhost=$mine$zz\n";
         let names = Names::collect(&config, &MasterFile::parse(text, "master.cf").unwrap());
         let undefined: Vec<&str> = names.undefined.iter().map(String::as_str).collect();
-        assert_eq!(undefined, ["main.cf: undefined parameter: nosuch", "master.cf: undefined parameter: zz"]);
+        assert_eq!(
+            undefined,
+            [
+                "main.cf: undefined parameter: nosuch",
+                "main.cf: undefined parameter: other",
+                "main.cf: undefined parameter: x",
+                "master.cf: undefined parameter: zz"
+            ]
+        );
     }
 
     #[test]

@@ -67,18 +67,17 @@ pub enum Function {
     DomainToUtf8,
 }
 
+/// Gives the final value of a name; `None` when it is not defined.
+pub type Lookup<'a, E> = dyn FnMut(&str) -> Result<Option<Vec<u8>>, E> + 'a;
+
 /// Expands `text`. `lookup` gives the final value of a name, or `None` when it is not defined, which expands to nothing.
-pub fn expand<E: From<MacroError>>(text: &[u8], lookup: &mut dyn FnMut(&str) -> Result<Option<Vec<u8>>, E>) -> Result<Vec<u8>, E> {
+pub fn expand<E: From<MacroError>>(text: &[u8], lookup: &mut Lookup<'_, E>) -> Result<Vec<u8>, E> {
     let mut out = Vec::with_capacity(text.len());
     expand_into(&mut out, text, lookup)?;
     Ok(out)
 }
 
-fn expand_into<E: From<MacroError>>(
-    out: &mut Vec<u8>,
-    text: &[u8],
-    lookup: &mut dyn FnMut(&str) -> Result<Option<Vec<u8>>, E>,
-) -> Result<(), E> {
+fn expand_into<E: From<MacroError>>(out: &mut Vec<u8>, text: &[u8], lookup: &mut Lookup<'_, E>) -> Result<(), E> {
     for part in parts(text) {
         let reference = match part? {
             Part::Literal(literal) => {

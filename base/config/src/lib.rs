@@ -129,7 +129,7 @@ impl Config {
             }
             let (name, value) = split_name_value(&line.text)
                 .map_err(|error| ConfigError::Bad(format!("{file}, line {}: {error}: \"{}\"", line.first, line.text)))?;
-            if let Some(earlier) = settings.insert(name.to_owned(), value.to_owned()) {
+            if let Some(earlier) = settings.insert(name.to_owned(), value.to_owned()).filter(|earlier| earlier != value) {
                 warnings.push(format!("{file}, line {}: overriding earlier entry: {name}={earlier}", line.first));
             }
         }
