@@ -1,7 +1,7 @@
 //! Delivery agents on threads: local, virtual, pipe. Their work blocks (mailbox locks, syncs, commands) and switches users, which is per thread.
 
 use crate::plain::{Event, Plain, run_plain};
-use crate::{Agent, Fatal, Spec};
+use crate::{Agent, Fatal, Setup, Spec};
 use posthaste_ipc::delivery::{DRAINING, Done, Report, Request};
 use posthaste_ipc::frame::{Reader, Writer};
 use posthaste_ipc::wire::Wire as _;
@@ -27,14 +27,7 @@ pub fn run_agent<A: Agent>(spec: Spec, arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn serve<A: Agent>(agent: A, mut plain: Plain) -> Result<(), Fatal> {
-    let pool = Arc::new(Pool {
-        agent,
-        log: plain.setup.log.clone(),
-        limit: plain.setup.limit.unwrap_or(usize::MAX),
-        state: Mutex::default(),
-        work: Condvar::new(),
-        quiet: Condvar::new(),
-    });
+    let pool = Pool::new(Arc::new(agent), &plain.setup);
     let mut connections: Vec<Weak<Connection>> = Vec::new();
     let mut idle_since = Instant::now();
     loop {
@@ -130,7 +123,7 @@ struct Job {
 
 /// Threads that deliver: as many as there is work for, up to the limit.
 struct Pool<A> {
-    agent: A,
+    agent: Arc<A>,
     log: Logger,
     limit: usize,
     state: Mutex<State>,
@@ -148,6 +141,17 @@ struct State {
 }
 
 impl<A: Agent> Pool<A> {
+    fn new(agent: Arc<A>, setup: &Setup) -> Arc<Pool<A>> {
+        Arc::new(Pool {
+            agent,
+            log: setup.log.clone(),
+            limit: setup.limit.unwrap_or(usize::MAX),
+            state: Mutex::default(),
+            work: Condvar::new(),
+            quiet: Condvar::new(),
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,4 +228,13 @@ impl<A: Agent> Pool<A> {
         let done = catch_unwind(AssertUnwindSafe(|| self.agent.deliver(&request, &mut report))).unwrap_or_default();
         let _ = connection.writer.send(Done::FRAME, number, &done);
     }
+}
+
+/// For tests: an agent that serves one queue manager.
+#[cfg(test)]
+pub(crate) fn test_agent<A: Agent>(agent: A, setup: &Setup, client: UnixStream) -> Arc<A> {
+    let agent = Arc::new(agent);
+    let pool = Pool::new(Arc::clone(&agent), setup);
+    assert!(Connection::start(client, &pool).is_some());
+    agent
 }

@@ -34,6 +34,8 @@ mod plain;
 mod profile;
 mod sandbox;
 mod start;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use agent::run_agent;
