@@ -80,6 +80,12 @@ fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Re
     if arguments.debug {
         debug(&config, spec.program)?;
     }
+    if spec.privileged && arguments.unprivileged && rustix::process::geteuid().is_root() {
+        return Err(Fatal(format!(
+            "service {} requires privileged operation: the unpriv column of its master.cf entry must be n",
+            arguments.service
+        )));
+    }
     let max_idle = match arguments.max_idle {
         Some(time) => time,
         None => config.time("max_idle")?,
@@ -129,10 +135,12 @@ impl Started {
             rustix::process::chroot(".").map_err(|error| os("chroot", error.into()))?;
             std::env::set_current_dir("/").map_err(|error| os("chdir(/)", error))?;
         }
-        if self.unprivileged && root {
+        // A program that is not made for it never holds root, whatever the unpriv column says.
+        let unprivileged = self.unprivileged || !self.spec.privileged;
+        if unprivileged && root {
             process::become_user(Identity { uid: user.uid, gid: user.gid }).map_err(|error| os("set user", error))?;
         }
-        sandbox::enter(&self.spec, &self.setup, self.unprivileged || !root, self.chroot && root);
+        sandbox::enter(&self.spec, &self.setup, unprivileged || !root, self.chroot && root);
         self.ready();
         Ok(())
     }

@@ -25,6 +25,9 @@ const SIGNALS: u64 = 0;
 /// A process that ends badly sooner than this after it was ready is started again only after a pause, not at once.
 const SHORT_LIFE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
+/// The kernel ends a master whose loop stands still for this long; the services finish what they do then, and whoever watches the mail system
+/// starts it again.
+const WATCHDOG: Duration = Duration::from_secs(1000);
 /// How long services have to end after SIGTERM.
 const LAST_CHANCE: Duration = Duration::from_secs(4);
 
@@ -124,7 +127,8 @@ impl Master {
         let settings = Settings::read(config, self.owner)?;
         let file = self.directory.join("master.cf");
         let master_cf = MasterFile::load(&self.directory).map_err(bad)?;
-        let mut warnings = master_cf.warnings.clone();
+        let mut warnings = config.warnings().to_vec();
+        warnings.extend_from_slice(&master_cf.warnings);
         let entries = master_cf.entries(config, &mut warnings).map_err(bad)?;
 
         // First everything that can fail.
@@ -197,13 +201,20 @@ impl Master {
     /// Serves until told to end.
     pub(crate) fn run(mut self) -> Result<(), String> {
         let mut events: Vec<epoll::Event> = Vec::with_capacity(64);
+        process::alarm(WATCHDOG.as_secs() as u32);
+        let mut watched = Instant::now();
         loop {
             let now = Instant::now();
             if self.end_at.is_some_and(|end| end <= now) {
                 return Ok(());
             }
             self.timers(now);
-            let timeout = self.next_deadline().map(|at| timespec(at.saturating_duration_since(now)));
+            if watched.elapsed() > WATCHDOG / 4 {
+                process::alarm(WATCHDOG.as_secs() as u32);
+                watched = now;
+            }
+            let timeout =
+                self.next_deadline().into_iter().chain([now + WATCHDOG / 3]).min().map(|at| timespec(at.saturating_duration_since(now)));
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -269,7 +280,8 @@ impl Master {
 
     fn reload(&mut self) {
         self.announce("reload");
-        let done = Config::load(&self.directory).map_err(|error| error.to_string()).and_then(|config| {
+        let checked = Config::load(&self.directory).and_then(|config| config.check("master", true).map(|()| config));
+        let done = checked.map_err(|error| error.to_string()).and_then(|config| {
             self.configure(&config)?;
             // A log file that was renamed is let go.
             posthaste_log::open(&config, posthaste_log::Kind::Daemon, false).map_err(|error| error.to_string())?;

@@ -92,7 +92,8 @@ fn start(options: Options) -> Result<ExitCode, String> {
     }
     let directory = config_directory(options.config_directory.as_deref());
     let directory = std::path::absolute(&directory).unwrap_or(directory);
-    let config = Config::load(&directory).map_err(|error| error.to_string())?;
+    let config =
+        Config::load(&directory).and_then(|config| config.check("master", true).map(|()| config)).map_err(|error| error.to_string())?;
     let owner = owner(&config)?;
     let queue = config.queue_directory();
     std::env::set_current_dir(&queue).map_err(|error| format!("chdir({}): {}", queue.display(), text(&error)))?;
@@ -216,8 +217,11 @@ fn owner(config: &Config) -> Result<Owner, String> {
     let user = user
         .ok_or_else(|| format!("file {}/main.cf: parameter mail_owner: unknown user name value: {name}", config.directory().display()))?;
     let me = rustix::process::geteuid();
-    if me.as_raw() == user.uid {
+    if me.as_raw() == user.uid && !me.is_root() {
         return Ok(Owner::Rootless(name));
+    }
+    if user.uid == 0 {
+        return Err(format!("file {}/main.cf: parameter mail_owner: user {name} has privileged user ID", config.directory().display()));
     }
     if !me.is_root() {
         return Err("the master command is reserved for the superuser".into());
