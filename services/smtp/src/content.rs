@@ -2,11 +2,13 @@
 
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
+use crate::transform::Rules;
 use bstr::{BString, ByteSlice};
 use posthaste_ipc::delivery::Request;
 use posthaste_log::{Logger, info};
 use posthaste_queue::{Content, ReadError, Text};
 use posthaste_smtp_protocol::client::{BodyWriter, Stage};
+use posthaste_table::TableError;
 
 /// Sent at one time. A smaller message goes out in one piece with the final dot.
 const CHUNK: usize = 64 * 1024;
@@ -18,11 +20,19 @@ pub enum ContentError {
     Broken(Broken),
     /// Our queue file.
     Read(ReadError),
+    /// A table that the content is checked or changed by.
+    Table(TableError),
 }
 
 impl From<Broken> for ContentError {
     fn from(broken: Broken) -> ContentError {
         ContentError::Broken(broken)
+    }
+}
+
+impl From<TableError> for ContentError {
+    fn from(error: TableError) -> ContentError {
+        ContentError::Table(error)
     }
 }
 
@@ -32,29 +42,46 @@ impl From<ReadError> for ContentError {
     }
 }
 
+/// What is sent, and how.
+pub struct Sending<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// The recipient that added headers name.
+    pub recipient: Option<u32>,
+    /// Parameters.
+    pub settings: &'a Settings,
+    /// Changes to the content.
+    pub rules: &'a Rules,
+    /// Where to log.
+    pub log: &'a Logger,
+}
+
 /// Sends the content, with the headers that `flags=` asks for in front. What is left in `out` at the end goes with the final dot.
-pub async fn send(
-    session: &mut Session,
-    content: &mut Content,
-    request: &Request,
-    recipient: Option<u32>,
-    settings: &Settings,
-    log: &Logger,
-    out: &mut Vec<u8>,
-) -> Result<(), ContentError> {
+pub async fn send(session: &mut Session, content: &mut Content, sending: &Sending<'_>, out: &mut Vec<u8>) -> Result<(), ContentError> {
+    let Sending { request, recipient, settings, rules, log } = *sending;
     let mut writer = BodyWriter::new(settings.line_length_limit);
     for header in added_headers(request, recipient, settings) {
         writer.line(&header, out);
     }
+    let eight_bit = request.encoding == "8bit" && !session.features.eight_bit_mime;
+    let mut transform = rules.begin(eight_bit, &request.id, log);
     loop {
-        match content.next()? {
-            Some(Text::Line(line)) => writer.line(line, out),
-            Some(Text::Piece(piece)) => writer.piece(piece, out),
+        let (text, whole) = match content.next()? {
+            Some(Text::Line(line)) => (line, true),
+            Some(Text::Piece(piece)) => (piece, false),
             None => break,
+        };
+        match &mut transform {
+            Some(transform) => transform.line(text, whole, &mut writer, out)?,
+            None if whole => writer.line(text, out),
+            None => writer.piece(text, out),
         }
         if out.len() >= CHUNK {
             session.send(out, Stage::Body, settings).await?;
         }
+    }
+    if let Some(transform) = &mut transform {
+        transform.end(&mut writer, out)?;
     }
     writer.finish(out);
     if writer.has_broken_lines() {

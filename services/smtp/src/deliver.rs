@@ -1,14 +1,16 @@
 //! One delivery request: servers are tried in order until every recipient has a result.
 
-use crate::content::{self, ContentError};
+use crate::content::{self, ContentError, Sending};
 use crate::destination::{self, BadDestination, Destination};
 use crate::lookup::{Found, HostAddress, Lookup};
 use crate::pool::Pool;
 use crate::problem::{Peer, Problem};
 use crate::session::{Broken, NoSession, Opening, Session};
 use crate::settings::Settings;
+use crate::transform::Rules;
 use crate::{forward, stream};
 use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
 use posthaste_delivery::delivered::Delivered;
 use posthaste_delivery::{Reporter, Timing};
 use posthaste_dns::Resolver;
@@ -18,6 +20,7 @@ use posthaste_queue::{Content, Notify, Queue};
 use posthaste_smtp_protocol::client::{
     Client, Commands, Ending, Event, MailParameters, RcptParameters, Reply, Stage, Target, Transaction, Xforward, xforward,
 };
+use posthaste_table::TableError;
 use posthaste_tls::Backend;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -44,6 +47,8 @@ pub struct Agent {
     pub resolver: Resolver,
     /// Idle connections.
     pub pool: Rc<Pool>,
+    /// Changes to the content.
+    pub rules: Rules,
     /// The TLS library, if there is one.
     pub tls: Option<Rc<dyn Backend>>,
 }
@@ -374,7 +379,15 @@ impl Job<'_> {
             (true, true) => Target::ProbeData,
         };
         let mut out = Vec::with_capacity(4096);
-        let commands = self.commands(&batch, &session, utf8);
+        let commands = match self.commands(&batch, &session, utf8) {
+            Ok(commands) => commands,
+            Err(error) => {
+                warn!(self.agent.log, "{}: {error}", self.request.id);
+                self.problem = Some(Problem::local("4.3.0", "address mapping error"));
+                session.quit(settings).await;
+                return Then::Next;
+            }
+        };
         let mut tx = Transaction::new(commands, &features, settings.lmtp, target, ending, reused, &mut out);
         while let Some(stage) = tx.stage() {
             let reply = session.exchange(&mut out, stage, &self.opening()).await;
@@ -410,8 +423,10 @@ impl Job<'_> {
                     accepted.iter().for_each(|i| self.report_sent(*i, &session, &reply));
                 }
                 Event::SendContent => {
-                    let (request, log) = (&self.request, &self.agent.log);
-                    let sent = content::send(&mut session, content, request, batch.first().copied(), settings, log, &mut out).await;
+                    let agent = self.agent;
+                    let (request, rules, log) = (&self.request, &agent.rules, &agent.log);
+                    let sending = Sending { request, recipient: batch.first().copied(), settings, rules, log };
+                    let sent = content::send(&mut session, content, &sending, &mut out).await;
                     match sent {
                         Ok(()) => tx.content_sent(&mut out),
                         Err(ContentError::Broken(broken)) => return self.broken(&session, Stage::Body, broken, place),
@@ -419,6 +434,11 @@ impl Job<'_> {
                             // Without the final dot the server throws away what it has.
                             warn!(self.agent.log, "{}: read queue file: {error}", self.request.id);
                             self.problem = Some(Problem::local("4.3.0", format!("queue file read error: {error}")));
+                            return Then::Next;
+                        }
+                        Err(ContentError::Table(error)) => {
+                            warn!(self.agent.log, "{}: {error}", self.request.id);
+                            self.problem = Some(Problem::local("4.3.0", "content check or address mapping error"));
                             return Then::Next;
                         }
                     }
@@ -442,7 +462,7 @@ impl Job<'_> {
         Then::Next
     }
 
-    fn commands(&self, batch: &[u32], session: &Session, utf8: bool) -> Commands {
+    fn commands(&self, batch: &[u32], session: &Session, utf8: bool) -> Result<Commands, TableError> {
         let (settings, request, features) = (&self.agent.settings, &self.request, &session.features);
         let mut commands = Commands::default();
         if settings.send_xforward && features.xforward != Xforward::default() {
@@ -459,10 +479,13 @@ impl Job<'_> {
             requiretls: request.sender_options & REQUIRETLS != 0,
             dummy_auth: settings.send_dummy_auth && features.auth.is_some(),
         };
-        let shown = |address: &posthaste_address::Address| -> BString {
-            if settings.quote_envelope { address.external() } else { address.as_bytes().to_owned() }
+        let shown = |address: &Address| -> Result<BString, TableError> {
+            let generic = self.agent.rules.generic.as_ref();
+            let mapped = generic.map(|generic| generic.address(address)).transpose()?.flatten();
+            let address = mapped.as_ref().unwrap_or(address);
+            Ok(if settings.quote_envelope { address.external() } else { address.as_bytes().to_owned() })
         };
-        commands.mail(&shown(&request.sender), &mail, features);
+        commands.mail(&shown(&request.sender)?, &mail, features);
         for recipient in batch.iter().filter_map(|i| request.recipients.get(*i as usize)) {
             let mut orcpt = recipient.dsn_orcpt.clone();
             if orcpt.is_empty() && !recipient.original.is_empty() && features.dsn {
@@ -470,9 +493,9 @@ impl Job<'_> {
                 orcpt.extend_from_slice(&recipient.original.external());
             }
             let parameters = RcptParameters { orcpt: &orcpt, notify: recipient.notify.0 };
-            commands.rcpt(&shown(&recipient.address), &parameters, features, utf8);
+            commands.rcpt(&shown(&recipient.address)?, &parameters, features, utf8);
         }
-        commands
+        Ok(commands)
     }
 
     /// The connection failed in the middle.

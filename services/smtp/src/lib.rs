@@ -10,6 +10,7 @@ mod content;
 mod deliver;
 mod destination;
 mod forward;
+mod generic;
 mod lookup;
 mod pool;
 mod problem;
@@ -18,6 +19,7 @@ mod settings;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 use deliver::Agent;
 use pool::Pool;
@@ -31,6 +33,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use transform::Rules;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -54,7 +57,8 @@ impl<const LMTP: bool> Service for Smtp<LMTP> {
         let queue = Queue::open(config)?;
         let reporter = Reporter::new(config, queue.clone(), setup.log.clone())?;
         let resolver = resolver(setup, LMTP, &settings)?;
-        let agent = Agent { settings, log: setup.log.clone(), queue, reporter, resolver, pool: Rc::new(Pool::default()), tls: None };
+        let rules = Rules::open(config, LMTP)?;
+        let agent = Agent { settings, log: setup.log.clone(), queue, reporter, resolver, pool: Rc::new(Pool::default()), rules, tls: None };
         Ok(Smtp { deliveries: Deliveries::new(setup), agent: Rc::new(agent) })
     }
 

@@ -190,7 +190,6 @@ pub struct Settings {
     pub known_ports: Vec<(String, u16)>,
     pub tls_level: Level,
     pub note_starttls_offer: bool,
-    pub disable_mime_output_conversion: bool,
     pub smtputf8_enable: bool,
 }
 
@@ -308,7 +307,6 @@ impl Settings {
             known_ports: known_ports(&config.text("known_tcp_ports")?)?,
             tls_level: tls_level(&r)?,
             note_starttls_offer: r.bool("smtp_tls_note_starttls_offer", "lmtp_tls_note_starttls_offer")?,
-            disable_mime_output_conversion: config.bool("disable_mime_output_conversion")?,
             smtputf8_enable: config.bool("smtputf8_enable")?,
         })
     }

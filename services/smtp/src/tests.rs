@@ -3,6 +3,7 @@
 use crate::deliver::Agent;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::transform::Rules;
 use posthaste_address::Address;
 use posthaste_config::Config;
 use posthaste_delivery::Reporter;
@@ -170,6 +171,7 @@ fn world(main_cf: &str, lmtp: bool) -> World {
         queue,
         resolver: Resolver::new(dns),
         pool: Rc::new(Pool::default()),
+        rules: Rules::open(&config, lmtp).unwrap(),
         tls: None,
     };
     World { folder, agent }
@@ -570,5 +572,129 @@ fn a_large_message() {
         assert_eq!(world.deliver(request).await.0, ["0 sent 2.0.0 250 2.0.0 ok"]);
         tokio::task::yield_now().await;
         assert!(server.seen.all()[0].ends_with(&format!("DATA|{}|.|QUIT", lines.join("|"))));
+    });
+}
+
+/// What arrives of a message at a server with this EHLO reply.
+async fn arrives(main_cf: &str, ehlo: &'static str, encoding: &str, lines: &[&str]) -> Vec<String> {
+    let world = world(main_cf, false);
+    let server = Script::new(&[("EHLO", ehlo)]);
+    let mut request = world.message(&server.listen().await, &["alice@gen.example"], lines);
+    request.encoding = encoding.into();
+    request.sender = Address::new("bob+ext@example.com");
+    assert_eq!(world.deliver(request).await.0, ["0 sent 2.0.0 250 2.0.0 ok"]);
+    tokio::task::yield_now().await;
+    let seen = server.seen.0.borrow();
+    seen[0].iter().skip_while(|line| !line.starts_with("MAIL")).cloned().collect()
+}
+
+/// S-CLIENT: a server without 8BITMIME gets quoted-printable; lines and order as Postfix sent them.
+#[test]
+fn eight_bit_content_is_converted() {
+    run(async {
+        let message = [
+            "From: a@example.com",
+            "Content-Type: text/plain; charset=utf-8",
+            "Content-Transfer-Encoding: 8bit",
+            "Subject: eight bits",
+            "",
+            "Gr\u{fc}\u{df}e = aus K\u{f6}ln, in a line that is longer than the limit of sixty octets, really",
+            ".leading dot",
+            "trailing space ",
+        ];
+        let got = arrives("smtp_line_length_limit = 60\n", "250-mx|250 PIPELINING", "8bit", &message).await;
+        assert_eq!(
+            got[3..],
+            [
+                "From: a@example.com",
+                "Content-Type: text/plain; charset=utf-8",
+                "Subject: eight bits",
+                "Content-Transfer-Encoding: quoted-printable",
+                "",
+                "Gr=C3=BC=C3=9Fe =3D aus K=C3=B6ln, in a line that is longer ",
+                " than the limi=",
+                "t of sixty octets, really",
+                "..leading dot",
+                "trailing space=20",
+                ".",
+                "QUIT"
+            ]
+        );
+        let got = arrives("", "250-mx|250-8BITMIME|250 PIPELINING", "8bit", &message).await;
+        assert_eq!(got[0], "MAIL FROM:<bob+ext@example.com> BODY=8BITMIME");
+        assert!(got[8].starts_with("Gr\u{fc}"), "{got:?}");
+        let got = arrives("disable_mime_output_conversion = yes\n", "250-mx|250 PIPELINING", "8bit", &message).await;
+        assert!(got[8].starts_with("Gr\u{fc}"), "{got:?}");
+    });
+}
+
+/// smtp_header_checks and smtp_body_checks: what they may do, and what they may not.
+#[test]
+fn checks_of_the_client() {
+    run(async {
+        let checks = "smtp_header_checks = regexp:{ {/^X-Ign/ IGNORE}, {/^X-Rep/ REPLACE X-New: new}, {/^X-Pre/ PREPEND X-Before: b}, \
+                      {/^X-Rej/ REJECT no}, {/^X-Warn/ WARN careful}, {/^X-Strip/ STRIP gone} }\n\
+                      smtp_body_checks = regexp:{ {/^bodyrep/ REPLACE replaced}, {/^bodyign/ IGNORE} }\n";
+        let message = [
+            "X-Ign: 1",
+            "X-Rep: 2",
+            "X-Pre: 3",
+            "X-Rej: 4",
+            "X-Warn: a",
+            "\tb",
+            "X-Strip: 5",
+            "",
+            "bodyrep",
+            "bodyign",
+            "kept",
+            "X-Ign: body",
+        ];
+        let got = arrives(checks, "250-mx|250 PIPELINING", "", &message).await;
+        assert_eq!(
+            got[3..],
+            ["X-New: new", "X-Before: b", "X-Pre: 3", "X-Rej: 4", "X-Warn: a", "\tb", "", "replaced", "kept", "X-Ign: body", ".", "QUIT"]
+        );
+    });
+}
+
+/// generic(5): envelope and headers, extensions kept where main.cf says so. Input and result are those of a real Postfix.
+#[test]
+fn generic_maps() {
+    run(async {
+        let main_cf = "myorigin = example.com\nmydestination = example.com\nrecipient_delimiter = +\n\
+                       propagate_unmatched_extensions = canonical, virtual, generic\n\
+                       smtp_generic_maps = inline:{ {bob@example.com=robert@elsewhere.example}, {alice=al}, \
+                       {@local.example=@global.example}, {carol@example.com=@only.example} }\n";
+        let message = [
+            "From: Bob <bob@example.com>, alice@example.com",
+            "To: x@local.example,",
+            "\tcarol@example.com (Carol), \"q u\"@local.example",
+            "Cc: undisclosed:;",
+            "Reply-To: bob+ext@example.com",
+            "X-Other: bob@example.com",
+            "Message-ID: <bob@example.com>",
+            "",
+            "bob@example.com",
+        ];
+        let got = arrives(main_cf, "250-mx|250 PIPELINING", "", &message).await;
+        assert_eq!(
+            got,
+            [
+                "MAIL FROM:<robert+ext@elsewhere.example>",
+                "RCPT TO:<alice@gen.example>",
+                "DATA",
+                "From: Bob <robert@elsewhere.example>, al@example.com",
+                "To: x@global.example, carol@only.example (Carol),",
+                "\t\"q u\"@global.example",
+                "Cc: undisclosed:;",
+                "Reply-To: robert+ext@elsewhere.example",
+                "X-Other: bob@example.com",
+                "Message-ID: <bob@example.com>",
+                "",
+                "bob@example.com",
+                ".",
+                "QUIT"
+            ]
+        );
     });
 }

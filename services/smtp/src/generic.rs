@@ -1,0 +1,100 @@
+//! `smtp_generic_maps` (generic(5)): addresses that are known only here become addresses that the world knows.
+
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
+use posthaste_address::list::AddressList;
+use posthaste_config::{Config, ConfigError, split_list};
+use posthaste_mime::Header;
+use posthaste_table::{AddressSearch, DomainList, LocalPart, Maps, TableError};
+
+/// The tables, and what is needed to use them.
+pub struct Generic {
+    maps: Maps,
+    delimiters: String,
+    propagate: bool,
+    myorigin: String,
+    local: DomainList,
+    token_limit: usize,
+}
+
+/// Headers whose addresses are changed.
+const HEADERS: [&str; 22] = [
+    "apparently-to",
+    "bcc",
+    "cc",
+    "disposition-notification-to",
+    "errors-to",
+    "from",
+    "mail-followup-to",
+    "mail-reply-to",
+    "reply-to",
+    "resent-bcc",
+    "resent-cc",
+    "resent-from",
+    "resent-reply-to",
+    "resent-sender",
+    "resent-to",
+    "return-path",
+    "return-receipt-to",
+    "sender",
+    "to",
+    "x-apparently-to",
+    "x-envelope-to",
+    "x-original-to",
+];
+
+impl Generic {
+    /// `None` when no table is configured.
+    pub fn open(config: &Config, parameter: &str) -> Result<Option<Generic>, ConfigError> {
+        let maps = Maps::open(parameter, &config.text(parameter)?, config);
+        if maps.is_empty() {
+            return Ok(None);
+        }
+        let mydestination = config.text("mydestination")?;
+        let local =
+            DomainList::open("mydestination", &mydestination, false, config).map_err(|error| ConfigError::Bad(error.to_string()))?;
+        Ok(Some(Generic {
+            maps,
+            delimiters: config.text("recipient_delimiter")?,
+            propagate: split_list(&config.text("propagate_unmatched_extensions")?).any(|word| word == "generic"),
+            myorigin: config.text("myorigin")?,
+            local,
+            token_limit: usize::try_from(config.int("header_address_token_limit")?).unwrap_or(usize::MAX),
+        }))
+    }
+
+    /// The address to use instead; `None` to leave it.
+    pub fn address(&self, address: &Address) -> Result<Option<Address>, TableError> {
+        if address.is_empty() {
+            return Ok(None);
+        }
+        let is_local = |domain: &BStr| domain.eq_ignore_ascii_case(self.myorigin.as_bytes()) || self.local.matches(domain).unwrap_or(false);
+        let search = AddressSearch::rewriting(&self.delimiters, LocalPart::When(&is_local));
+        let Some(found) = self.maps.find_address(address, &search)? else { return Ok(None) };
+        let value = found.value.trim_ascii();
+        let mut new: BString = match value.strip_prefix(b"@") {
+            // `@domain` keeps the local part.
+            Some(domain) => [address.local().as_bytes(), b"@", domain].concat().into(),
+            None => Address::from_external(value).as_bytes().to_owned(),
+        };
+        if !new.contains(&b'@') {
+            new.push(b'@');
+            new.extend_from_slice(self.myorigin.as_bytes());
+        }
+        if self.propagate && !found.extension.is_empty() && !value.starts_with(b"@") {
+            let at = new.rfind_byte(b'@').unwrap_or(new.len());
+            new.splice(at..at, found.extension.iter().copied());
+        }
+        Ok((new != address.as_bytes()).then(|| Address::new(new)))
+    }
+
+    /// The header with its addresses changed; `None` when nothing changes.
+    pub fn header(&self, header: &Header<'_>) -> Result<Option<BString>, TableError> {
+        if !HEADERS.iter().any(|name| header.is(name)) {
+            return Ok(None);
+        }
+        let mut list = AddressList::parse(header.value(), self.token_limit);
+        let changed = list.replace(|external| Ok(self.address(&Address::from_external(external))?.map(|new| new.external())))?;
+        Ok(changed.then(|| list.header(header.name())))
+    }
+}

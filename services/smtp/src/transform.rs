@@ -1,0 +1,194 @@
+//! Changes to the content on its way: 8-bit parts for a server that takes only 7-bit ones, `smtp_header_checks` and its siblings,
+//! `smtp_generic_maps` in headers.
+
+use crate::generic::Generic;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_config::{Config, ConfigError};
+use posthaste_log::{Logger, info, warn};
+use posthaste_mime::checks::{Action, Checks, Verdict};
+use posthaste_mime::{Block, Class, Fault, Handler, Header, Machine, Options};
+use posthaste_queue::QueueId;
+use posthaste_smtp_protocol::client::BodyWriter;
+use posthaste_table::TableError;
+
+/// What may be changed; read once.
+pub struct Rules {
+    checks: Checks,
+    /// `smtp_generic_maps`.
+    pub generic: Option<Generic>,
+    options: Options,
+    /// `disable_mime_output_conversion`.
+    never_downgrade: bool,
+    prefix: &'static str,
+}
+
+impl Rules {
+    /// From main.cf.
+    pub fn open(config: &Config, lmtp: bool) -> Result<Rules, ConfigError> {
+        let prefix = if lmtp { "lmtp_" } else { "smtp_" };
+        let number = |name: &str| Ok::<_, ConfigError>(usize::try_from(config.int(name)?).unwrap_or(usize::MAX));
+        Ok(Rules {
+            checks: Checks::open(config, prefix)?,
+            generic: Generic::open(config, if lmtp { "lmtp_generic_maps" } else { "smtp_generic_maps" })?,
+            options: Options {
+                header_size_limit: number("header_size_limit")?,
+                boundary_length_limit: number("mime_boundary_length_limit")?,
+                nesting_limit: number("mime_nesting_limit")?,
+                ..Options::default()
+            },
+            never_downgrade: config.bool("disable_mime_output_conversion")?,
+            prefix,
+        })
+    }
+
+    /// Begins the transformation of one message; `None` when its content can go out as it is. `eight_bit`: the message has 8-bit content that
+    /// the server does not take.
+    pub fn begin<'a>(&'a self, eight_bit: bool, id: &'a QueueId, log: &'a Logger) -> Option<Transform<'a>> {
+        let downgrade = eight_bit && !self.never_downgrade;
+        if !downgrade && self.checks.is_empty() && self.generic.is_none() {
+            return None;
+        }
+        let options = Options { downgrade, ..self.options.clone() };
+        Some(Transform { machine: Machine::new(options), rules: self, id, log })
+    }
+}
+
+/// One message being transformed.
+pub struct Transform<'a> {
+    machine: Machine,
+    rules: &'a Rules,
+    id: &'a QueueId,
+    log: &'a Logger,
+}
+
+impl Transform<'_> {
+    /// Takes a line, or a piece of one that goes on; writes what comes of it.
+    pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), TableError> {
+        let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
+        self.machine.line(text, whole, &mut sink)
+    }
+
+    /// The end of the message.
+    pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), TableError> {
+        let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
+        self.machine.end(&mut sink)
+    }
+}
+
+struct Sink<'a, 'b> {
+    rules: &'a Rules,
+    id: &'a QueueId,
+    log: &'a Logger,
+    writer: &'b mut BodyWriter,
+    out: &'b mut Vec<u8>,
+}
+
+impl Sink<'_, '_> {
+    fn lines(&mut self, text: &[u8]) {
+        for line in text.split(|&c| c == b'\n') {
+            self.writer.line(line, self.out);
+        }
+    }
+
+    /// What a check asks for: `Some` is written in place of the line, which is otherwise written as it is.
+    fn act(&mut self, what: &str, table: &str, line: &[u8], verdict: Verdict) -> Option<Vec<BString>> {
+        let action = match verdict {
+            Verdict::Dunno => return None,
+            Verdict::Bad(text) => {
+                warn!(self.log, "{text}");
+                return None;
+            }
+            Verdict::Act(action) => action,
+        };
+        let unsupported = |word: &str, text: &BStr| {
+            let text = [word.as_bytes(), b" ", text].concat();
+            warn!(self.log, "unsupported command in {table} map: {}", text.trim_ascii().as_bstr());
+        };
+        match &action {
+            Action::Ignore => return Some(Vec::new()),
+            Action::Info(_) | Action::Warn(_) | Action::Strip(_) | Action::Replace(_) | Action::Prepend(_) => {}
+            Action::Reject { text, .. } => {
+                unsupported("REJECT", text.as_bstr());
+                return None;
+            }
+            Action::Bcc(text)
+            | Action::Discard(text)
+            | Action::Filter(text)
+            | Action::Hold(text)
+            | Action::Pass(text)
+            | Action::Redirect(text) => {
+                unsupported(&action.word().unwrap_or_default().to_ascii_uppercase(), text.as_bstr());
+                return None;
+            }
+        }
+        let shown: BString = line.iter().take(200).map(|&c| if c.is_ascii_control() { b'?' } else { c }).collect::<Vec<_>>().into();
+        let (word, text) = (action.word().unwrap_or_default(), action.text());
+        let colon = if text.is_empty() { "" } else { ": " };
+        info!(self.log, "{}: {word}: {what} {shown}{colon}{text}", self.id);
+        match action {
+            Action::Strip(_) => Some(Vec::new()),
+            Action::Replace(text) => Some(vec![text]),
+            Action::Prepend(text) => Some(vec![text, line.into()]),
+            _ => None,
+        }
+    }
+}
+
+impl Handler for Sink<'_, '_> {
+    type Error = TableError;
+
+    fn header(&mut self, header: Header<'_>) -> Result<(), TableError> {
+        let mut text = std::borrow::Cow::Borrowed(header.text);
+        if !self.rules.checks.is_empty() {
+            let verdict = self.rules.checks.header(header.class, text.as_bstr())?;
+            let table = match header.class {
+                Class::Primary => "header_checks",
+                Class::Mime => "mime_header_checks",
+                Class::Nested => "nested_header_checks",
+            };
+            let table = format!("{}{table}", self.rules.prefix);
+            if let Some(lines) = self.act("header", &table, header.text, verdict) {
+                lines.iter().for_each(|line| self.lines(line));
+                return Ok(());
+            }
+        }
+        if header.block == Block::Top
+            && let Some(generic) = &self.rules.generic
+            && let Some(changed) = generic.header(&header)?
+        {
+            text = std::borrow::Cow::Owned(changed.into());
+        }
+        self.lines(&text);
+        Ok(())
+    }
+
+    fn headers_end(&mut self, _: Block, separated: bool) -> Result<(), TableError> {
+        if separated {
+            self.writer.line(b"", self.out);
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), TableError> {
+        if self.rules.checks.has_body() {
+            let verdict = self.rules.checks.body(line.as_bstr(), at)?;
+            let table = format!("{}body_checks", self.rules.prefix);
+            if let Some(lines) = self.act("body", &table, line, verdict) {
+                lines.iter().for_each(|line| self.writer.line(line, self.out));
+                return Ok(());
+            }
+        }
+        if whole {
+            self.writer.line(line, self.out);
+        } else {
+            self.writer.piece(line, self.out);
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), TableError> {
+        // The message was accepted as it is; it goes out as far as it was understood.
+        info!(self.log, "{}: {}", self.id, fault.text());
+        Ok(())
+    }
+}
