@@ -164,3 +164,28 @@ fn defaults_are_valid() {
         assert!(!config.service_text("x", family.suffix).unwrap().is_empty(), "{}", family.suffix);
     }
 }
+
+/// The files that are installed: nothing in them is misspelt, and the services are those of Postfix (S-MASTER-18).
+#[test]
+fn the_installed_configuration_is_sound() {
+    let config = Config::parse(include_str!("../../../conf/main.cf"), "main.cf").unwrap();
+    let master = MasterFile::parse(include_str!("../../../conf/master.cf"), "master.cf").unwrap();
+    let names = check::Names::collect(&config, &master);
+    assert_eq!(check::unused(&config, &master, &names), Vec::<String>::new());
+    assert!(names.undefined.is_empty() && names.faults.is_empty() && config.warnings().is_empty());
+    config.check("smtpd", true).unwrap();
+    let mut warnings = Vec::new();
+    let entries = master.entries(&config, &mut warnings).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    let services: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("{}/{} {} {}", entry.service, entry.kind.name(), entry.command, entry.maxproc.unwrap_or(0)))
+        .collect();
+    let expected = "smtp/inet smtpd 100, pickup/unix pickup 1, cleanup/unix cleanup 0, qmgr/unix qmgr 1, tlsmgr/unix tlsmgr 1, \
+        rewrite/unix trivial-rewrite 100, bounce/unix bounce 0, defer/unix bounce 0, trace/unix bounce 0, verify/unix verify 1, \
+        flush/unix flush 0, proxymap/unix proxymap 100, proxywrite/unix proxymap 1, smtp/unix smtp 100, relay/unix smtp 100, \
+        showq/unix showq 100, error/unix error 100, retry/unix error 100, discard/unix discard 100, local/unix local 100, \
+        virtual/unix virtual 100, lmtp/unix lmtp 100, anvil/unix anvil 1, scache/unix scache 1, postlog/unix-dgram postlogd 1";
+    assert_eq!(services, expected.split(", ").collect::<Vec<_>>());
+    assert!(entries.iter().all(|entry| !entry.chroot));
+}
