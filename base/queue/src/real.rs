@@ -137,6 +137,11 @@ impl Shared {
     }
 }
 
+/// Whether files can be given away now: a queue is opened with the rights of the start, which most services drop.
+fn has_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 impl ReadAt for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         Ok(rustix::io::retry_on_intr(|| rustix::io::pread(&self.fd, &mut *buffer, offset))?)
@@ -261,7 +266,7 @@ impl Disk for RealDisk {
             }
         };
         let new = RealNew { file: RealFile { fd }, shared: self.shared.clone(), mode, temporary };
-        if let Some((uid, gid)) = owner {
+        if let Some((uid, gid)) = owner.filter(|_| has_root()) {
             fs::fchown(&new.file.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
         Ok(Box::new(new))
@@ -295,7 +300,7 @@ impl Disk for RealDisk {
     fn make_dir(&self, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
         let root = &self.shared.root;
         fs::mkdirat(root, path, Mode::RWXU)?;
-        if let Some((uid, gid)) = owner {
+        if let Some((uid, gid)) = owner.filter(|_| has_root()) {
             fs::chownat(root, path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         Ok(())

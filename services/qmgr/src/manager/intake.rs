@@ -476,8 +476,23 @@ impl<R: Resolver> Manager<R> {
                 self.deferred.insert(until, id.clone());
             }
             Err(error) if error.kind() == ErrorKind::NotFound => (),
-            Err(error) => warn!(self.log, "cannot move {id} from {} to deferred: {error}", from.as_str()),
+            Err(error) => {
+                // A full disk has no room for a directory entry, either. It may not stay in `active`, where nobody would look for it.
+                warn!(self.log, "cannot move {id} from {} to deferred: {error}", from.as_str());
+                self.stuck.push((from, id.clone(), until));
+            }
         }
+    }
+
+    /// Tries again to move what could not be moved to `deferred`.
+    pub(super) fn move_stuck(&mut self, now: Instant) {
+        if self.stuck_at.is_some_and(|at| at > now) {
+            return;
+        }
+        for (from, id, until) in std::mem::take(&mut self.stuck) {
+            self.put_off(&id, from, until);
+        }
+        self.stuck_at = if self.stuck.is_empty() { None } else { Some(now + self.settings.transport_retry_time) };
     }
 
     /// `qmgr_clog_warn_time`: the active queue is full, and one destination has much of it.

@@ -215,6 +215,9 @@ pub struct Manager<R> {
     deferred_in_scan: HashSet<QueueId>,
     /// Finished after a scan of `incoming` found them: their announcement may still come.
     recent: intake::Recent,
+    /// Could not be moved to `deferred`; to be tried again at that time.
+    stuck: Vec<(QueueName, QueueId, SystemTime)>,
+    stuck_at: Option<Instant>,
     turn: bool,
     draining: bool,
     clog_warned: Option<Instant>,
@@ -268,6 +271,8 @@ impl<R: Resolver> Manager<R> {
             scan: intake::DeferredScan::default(),
             deferred_in_scan: HashSet::new(),
             recent: intake::Recent::default(),
+            stuck: Vec::new(),
+            stuck_at: None,
             turn: false,
             draining: false,
             clog_warned: None,
@@ -292,6 +297,9 @@ impl<R: Resolver> Manager<R> {
             let Some(suspended) = self.sched.suspended() else { break };
             self.suspended(now, suspended);
         }
+        if !self.stuck.is_empty() {
+            self.move_stuck(now);
+        }
         let mut more = self.feed(now);
         if !self.draining {
             for _ in 0..SOME {
@@ -311,7 +319,7 @@ impl<R: Resolver> Manager<R> {
         let wall = self.queue.clock.now();
         let due = if self.has_room() { self.deferred.next() } else { None };
         let due = due.map(|at| now + at.duration_since(wall).unwrap_or_default());
-        [due, self.sched.next_timer(), self.scan.at(), self.incoming.at()].into_iter().flatten().min()
+        [due, self.sched.next_timer(), self.scan.at(), self.incoming.at(), self.stuck_at].into_iter().flatten().min()
     }
 
     /// Takes in nothing more and sends nothing more; what is at the agents is finished. True when nothing is left to wait for.
