@@ -41,7 +41,6 @@ impl<R: Read + AsFd> Read for Watched<R> {
             self.stopped = true;
             return Err(io::Error::other("stopped by a signal"));
         }
-        drop(ready);
         self.source.read(buffer)
     }
 }
