@@ -11,6 +11,7 @@ mod envelope;
 pub mod flush;
 pub mod frame;
 pub mod qmgr;
+pub mod showq;
 pub mod trigger;
 pub mod verify;
 pub mod wire;

@@ -199,15 +199,19 @@ fn bad(kind: RecordType, payload: &[u8], offset: u64) -> ReadError {
     ReadError::Corrupt(format!("invalid {} record \"{}\" at offset {offset}", kind.0.escape_ascii(), payload.as_bstr()))
 }
 
+/// The value of a `T` record: seconds and, but in old files, microseconds.
+pub(crate) fn arrival(payload: &[u8]) -> Option<SystemTime> {
+    let mut parts = fields(payload);
+    let seconds = number::<u64>(parts.next()?)?;
+    let micros = parts.next().map_or(Some(0), number::<u64>)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds) + Duration::from_micros(micros.min(999_999)))
+}
+
 /// A record that is neither a recipient nor an attribute. `None` when its value makes no sense.
 fn take_record(envelope: &mut Envelope, found: &mut Found, kind: RecordType, payload: &[u8], offset: u64) -> Option<()> {
     match kind {
         RecordType::TIME if found.arrival.is_none() => {
-            let mut parts = fields(payload);
-            let seconds = number::<u64>(parts.next()?)?;
-            let micros = parts.next().map_or(Some(0), number::<u64>)?;
-            found.arrival =
-                Some(UNIX_EPOCH + Duration::from_secs(seconds.min(i64::MAX as u64)) + Duration::from_micros(micros.min(999_999)));
+            found.arrival = Some(arrival(payload)?);
         }
         RecordType::SENDER if found.sender.is_none() => found.sender = Some(Address::new(payload)),
         RecordType::FULLNAME => envelope.full_name = payload.into(),
@@ -230,7 +234,7 @@ fn take_attribute(envelope: &mut Envelope, found: &mut Found, name: &[u8], value
     let origin = &mut envelope.origin;
     let old = &mut found.old;
     match name {
-        b"create_time" => found.created = Some(UNIX_EPOCH + Duration::from_secs(number::<u64>(value)?.min(i64::MAX as u64))),
+        b"create_time" => found.created = Some(UNIX_EPOCH.checked_add(Duration::from_secs(number(value)?))?),
         b"encoding" => envelope.encoding = text,
         b"envelope_id" => envelope.envelope_id = text,
         b"message_id" => envelope.message_id = text,

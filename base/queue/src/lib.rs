@@ -15,6 +15,7 @@ mod crash_tests;
 pub mod disk;
 mod envelope;
 mod id;
+pub mod listing;
 pub mod log;
 pub mod read;
 mod real;

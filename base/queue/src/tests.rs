@@ -399,3 +399,74 @@ fn old_and_strange_logs() {
     assert!(log.next().is_none());
     assert_eq!(log.take_unknown(), ["what=ever"]);
 }
+
+#[derive(Default)]
+struct Shown(Vec<String>);
+
+impl crate::listing::Listing for Shown {
+    fn message(&mut self, m: &crate::listing::Listed) -> io::Result<()> {
+        let mark = if m.forced_expire { " expired" } else { "" };
+        self.0.push(format!("{} {} from <{}>{mark}", m.queue.as_str(), m.size, m.sender));
+        Ok(())
+    }
+    fn recipient(&mut self, r: &crate::listing::ListedRecipient) -> io::Result<()> {
+        let reason = if r.bounced { format!("bounced: {}", r.reason) } else { r.reason.to_string() };
+        self.0.push(format!("  <{}> <{}> {reason}", r.address, r.original));
+        Ok(())
+    }
+    fn warning(&mut self, text: String) {
+        self.0.push(format!("warning: {text}"));
+    }
+}
+
+fn listing(queue: &Queue, running: bool, duplicates: usize) -> Vec<String> {
+    let mut shown = Shown::default();
+    queue.list_messages(running, duplicates, &mut shown).unwrap();
+    shown.0
+}
+
+// S-QUEUE-07
+#[test]
+fn listings() {
+    let (folder, queue) = real(&["deferred", "defer"]);
+    let id = commit(write(&queue, &["done@x", "a@x", "b@x"], &["c@x"], b"x", 8), QueueName::Deferred);
+    let envelope = queue.read_envelope(QueueName::Deferred, &id, 1).unwrap();
+    queue.mark_done(QueueName::Deferred, &id, envelope.recipients[0].offset.unwrap()).unwrap();
+    queue.set_mode(QueueName::Deferred, &id, 0o710).unwrap();
+    let record = |address: &str| LogRecord { recipient: Address::new(address), reason: "try later".into(), ..LogRecord::default() };
+    queue.append_log(LogName::Defer, &id, &[record("a@x"), record("b@x")], true).unwrap();
+    queue.append_log(LogName::Bounce, &id, &[record("c@x")], true).unwrap();
+    let size = envelope.message_size;
+    let head = format!("deferred {size} from <sender@example.org> expired");
+    let logged = ["  <a@x> <> try later", "  <b@x> <> try later", "  <c@x> <> bounced: try later"];
+    assert_eq!(listing(&queue, true, 0), [&[&*head], &logged[..]].concat());
+    // Only two are remembered.
+    assert_eq!(listing(&queue, true, 2), [&[&*head], &logged[..], &["  <c@x> <o-c@x> "]].concat());
+    queue.rename(&id, QueueName::Deferred, QueueName::Incoming).unwrap();
+    assert!(listing(&queue, true, 0)[0].starts_with("active "));
+    assert!(listing(&queue, false, 0)[0].starts_with("incoming "));
+    queue.remove(QueueName::Incoming, &id).unwrap();
+
+    // A submission has no size record; its recipients may come after the content.
+    std::fs::write(folder.path().join("maildrop/ABCDEF1"), b"T\x0217S\x00M\x00N\x01RL\x02xyX\x00R\x03r@xE\x00").unwrap();
+    std::fs::write(folder.path().join("hold/ABCDEF2"), b"garbage").unwrap();
+    std::fs::write(folder.path().join("hold/bad-name"), b"").unwrap();
+    std::fs::write(folder.path().join("hold/ABCDEF3"), b"S\x01aR\x01bR\x09b").unwrap();
+    for (name, mode) in [("maildrop/ABCDEF1", 0o744), ("hold/ABCDEF2", 0o700), ("hold/ABCDEF3", 0o700)] {
+        queue.disk.set_mode(Path::new(name), mode).unwrap();
+    }
+    let mut lines = listing(&queue, true, 0);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "  <b> <> ",
+            "  <r@x> <> ",
+            "hold 9 from <a>",
+            "maildrop 24 from <>",
+            "warning: bogus file name: hold/bad-name",
+            "warning: hold/ABCDEF2: unexpected EOF in data, record type 103 length 97",
+            "warning: hold/ABCDEF3: unexpected EOF in data, record type 82 length 9",
+        ]
+    );
+}
