@@ -104,7 +104,9 @@ impl Table for Cidr {
         };
         // A key that is no address matches nothing, not even negated patterns.
         let Some(address) = key.to_str().ok().and_then(|text| text.parse::<IpAddr>().ok()) else { return Ok(None) };
-        rules.first(|test| Ok((test.net.contains(address) != test.negated).then_some(())), |text, ()| text.clone())
+        // An address of the other family is neither within a network nor outside of it.
+        let holds = |test: &Test| test.net.same_family(address) && test.net.contains(address) != test.negated;
+        rules.first(|test| Ok(holds(test).then_some(())), |text, ()| text.clone())
     }
 
     fn whole_keys_only(&self) -> bool {
@@ -158,6 +160,7 @@ if 12.0.0.0/8
             ("[::1]", None),
             ("12.1.1.1", None),
             ("12.2.1.1", Some("open")),
+            ("2001:db9::2", None),
         ] {
             assert_eq!(table.lookup(key.into()).unwrap().as_deref().map(|v| v.as_slice()), answer.map(str::as_bytes), "{key}");
         }
@@ -173,6 +176,13 @@ if 12.0.0.0/8
             ]
             .map(|text| format!("{start} {text}"))
         );
+    }
+
+    #[test]
+    fn s_table_07_negation_stays_in_its_family() {
+        let table = open("cidr:{{!10.0.0.0/8 outside}, {::/0 six}}", OpenFlags::default(), &collecting().0).unwrap();
+        let ask = |key: &str| table.lookup(key.into()).unwrap().map(|value| value.to_string());
+        assert_eq!((ask("11.1.1.1"), ask("10.1.1.1"), ask("::1")), (Some("outside".into()), None, Some("six".into())));
     }
 
     #[test]

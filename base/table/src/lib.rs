@@ -30,6 +30,7 @@ mod maps;
 mod net;
 mod open;
 mod pattern;
+mod pcre;
 mod regexp;
 mod rules;
 pub mod syntax;

@@ -40,6 +40,11 @@ impl Net {
         Ok(net)
     }
 
+    /// Whether `address` is of the same kind as this network's.
+    pub fn same_family(&self, address: IpAddr) -> bool {
+        self.address.is_ipv4() == address.is_ipv4()
+    }
+
     /// Whether `address` is of this network. Families are never mixed: `::ffff:1.2.3.4` is an IPv6 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {

@@ -4,7 +4,7 @@ use crate::cdb::Cdb;
 use crate::db::{Db, Method};
 use crate::file::{Followed, open_database_error};
 use crate::lmdb::Lmdb;
-use crate::{Context, Table, TableError, cidr, fold, regexp, text, unix};
+use crate::{Context, Table, TableError, cidr, fold, pcre, regexp, text, unix};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
 use std::os::unix::ffi::OsStrExt;
@@ -30,8 +30,9 @@ pub struct OpenFlags {
 }
 
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
-pub const TYPES: &[&str] =
-    &["btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "lmdb", "nis", "regexp", "static", "texthash", "unix"];
+pub const TYPES: &[&str] = &[
+    "btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "lmdb", "nis", "pcre", "regexp", "static", "texthash", "unix",
+];
 
 /// Opens a table. The error is Postfix's text for the reason, complete.
 pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<dyn Table>, String> {
@@ -49,6 +50,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
             context.warn("dict_nis_init: NIS domain name not set - NIS lookups disabled");
             Box::new(text::Empty(spec.to_owned()))
         }
+        "pcre" => Box::new(pcre::Pcre::open(spec, name, flags, context)?),
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
         "static" => Box::new(text::Static::open(spec, name, flags)?),
         "texthash" => Box::new(text::TextHash::open(spec, name, flags, context)?),

@@ -38,6 +38,8 @@ struct Test<E> {
     negated: bool,
     /// Groups that the result uses.
     wanted: usize,
+    /// Where it stands in the table, for warnings.
+    line: usize,
 }
 
 type PatternRules<E> = Rules<Test<E>, Template>;
@@ -113,7 +115,7 @@ fn add<E: Engine>(builder: &mut Builder<Test<E>, Template>, line: &BStr, flags: 
             place.warn("do not prepend whitespace to statements between IF and ENDIF");
         }
         match E::compile(source.text, source.flags, false) {
-            Ok(engine) => builder.begin(Test { engine, negated: source.negated, wanted: 0 }, place.line),
+            Ok(engine) => builder.begin(Test { engine, negated: source.negated, wanted: 0, line: place.line }, place.line),
             Err(error) => place.warn(&error),
         }
     } else if line.first().is_some_and(u8::is_ascii_alphanumeric) {
@@ -143,7 +145,7 @@ fn add<E: Engine>(builder: &mut Builder<Test<E>, Template>, line: &BStr, flags: 
             Ok(engine) if wanted > engine.groups() => {
                 place.warn(&format!("out of range replacement index \"{wanted}\": skipping this rule"));
             }
-            Ok(engine) => builder.rule(Test { engine, negated: source.negated, wanted }, template),
+            Ok(engine) => builder.rule(Test { engine, negated: source.negated, wanted, line: place.line }, template),
             Err(error) => place.warn(&error),
         }
     }
@@ -216,9 +218,11 @@ impl<E: Engine> Table for Patterns<E> {
         rules.first(
             |test| match test.engine.matches(key, &mut spans.borrow_mut(), test.wanted) {
                 Ok(matched) => Ok((matched != test.negated).then_some(())),
+                // What takes too long matches nothing, not even when negated.
                 Err(fault) => {
-                    self.context.warn(&format!("{} map {}: {fault}", E::KIND, self.name.split_once(':').map_or("", |(_, name)| name)));
-                    Err(TableError::new(&self.name, fault))
+                    let name = self.name.split_once(':').map_or("", |(_, name)| name);
+                    self.context.warn(&format!("{} map {name}, line {}: {fault}", E::KIND, test.line));
+                    Ok(None)
                 }
             },
             |template, ()| {
