@@ -104,10 +104,24 @@ fn places(setup: &Setup, chrooted: bool) -> Vec<(PathBuf, bool)> {
     let config = &setup.config;
     let mut places = vec![(config.queue_directory(), true)];
     places.extend(config.text("data_directory").ok().map(|path| (path.into(), true)));
-    // Host names, services, users, time zones, certificates; what is random and what is nothing.
-    for path in
-        ["/etc", "/usr/share", "/usr/lib", "/lib", "/lib64", "/run/systemd/resolve", "/run/resolvconf", "/var/run/nscd", "/proc", "/sys"]
-    {
+    // Host names, services, users (also those of sssd, nslcd, libnss-extrausers and systemd-homed, whose absence would look like "no such
+    // user"), time zones, certificates; what is random and what is nothing.
+    for path in [
+        "/etc",
+        "/usr/share",
+        "/usr/lib",
+        "/lib",
+        "/lib64",
+        "/run/nslcd",
+        "/run/resolvconf",
+        "/run/systemd/resolve",
+        "/run/systemd/userdb",
+        "/var/lib/extrausers",
+        "/var/lib/sss",
+        "/var/run/nscd",
+        "/proc",
+        "/sys",
+    ] {
         places.push((path.into(), false));
     }
     for path in ["/dev/null", "/dev/urandom", "/dev/random", "/dev/log"] {

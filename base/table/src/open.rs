@@ -4,7 +4,7 @@ use crate::cdb::Cdb;
 use crate::db::{Db, Method};
 use crate::file::{Followed, open_database_error};
 use crate::lmdb::Lmdb;
-use crate::{Context, Table, TableError, cidr, fold, pcre, regexp, text, unix};
+use crate::{Context, Table, TableError, cidr, composite, fold, pcre, proxy, regexp, socketmap, tcp, text, unix};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
 use std::os::unix::ffi::OsStrExt;
@@ -31,7 +31,28 @@ pub struct OpenFlags {
 
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
 pub const TYPES: &[&str] = &[
-    "btree", "cdb", "cidr", "environ", "fail", "hash", "inline", "internal", "lmdb", "nis", "pcre", "regexp", "static", "texthash", "unix",
+    "btree",
+    "cdb",
+    "cidr",
+    "debug",
+    "environ",
+    "fail",
+    "hash",
+    "inline",
+    "internal",
+    "lmdb",
+    "nis",
+    "pcre",
+    "pipemap",
+    "proxy",
+    "randmap",
+    "regexp",
+    "socketmap",
+    "static",
+    "tcp",
+    "texthash",
+    "unionmap",
+    "unix",
 ];
 
 /// Opens a table. The error is Postfix's text for the reason, complete.
@@ -42,6 +63,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
     let boxed: Box<dyn Table> = match kind {
         "btree" | "cdb" | "hash" | "lmdb" => Box::new(Indexed::open(spec, kind, name, context)?),
         "cidr" => Box::new(cidr::Cidr::open(spec, name, flags, context)?),
+        "debug" => Box::new(composite::Debug::open(spec, name, flags, context)?),
         "environ" => Box::new(text::Environ(spec.to_owned())),
         "fail" => Box::new(text::Fail(spec.to_owned())),
         "inline" => Box::new(text::Inline::open(spec, name, flags, context)?),
@@ -51,9 +73,19 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
             Box::new(text::Empty(spec.to_owned()))
         }
         "pcre" => Box::new(pcre::Pcre::open(spec, name, flags, context)?),
+        "pipemap" => Box::new(composite::Combined::pipe(spec, name, flags, context)?),
+        "proxy" if flags.no_proxy => return Err(format!("{spec} map is not allowed for security-sensitive data")),
+        "proxy" => Box::new(proxy::Proxy::open(spec, name, flags, context)?),
+        "randmap" => Box::new(composite::Random::open(spec, name, flags)?),
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
+        "socketmap" | "tcp" if flags.no_unauthenticated => {
+            return Err(format!("{spec} map is not allowed for security sensitive data"));
+        }
+        "socketmap" => Box::new(socketmap::SocketMap::open(spec, name, context)?),
         "static" => Box::new(text::Static::open(spec, name, flags)?),
+        "tcp" => Box::new(tcp::Tcp::open(spec, name, context)?),
         "texthash" => Box::new(text::TextHash::open(spec, name, flags, context)?),
+        "unionmap" => Box::new(composite::Combined::union(spec, name, flags, context)?),
         "unix" => Box::new(unix::Unix::open(spec, name)?),
         _ => return Err(format!("unsupported dictionary type: {kind}")),
     };

@@ -1,11 +1,204 @@
-//! proxymap(8).
+//! proxymap(8): lookups in tables for others that cannot open them (a changed root) or should not (one connection to a database instead of one for
+//! each process).
+//!
+//! Only tables that `proxy_read_maps` names with `proxy:` in front may be asked for (`proxy_write_maps` where the service is called `proxywrite`).
+//! A client may send requests one after the other without waiting; they are answered in their order. Tables stay open for as long as the process
+//! lives, and follow their files.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails panics"))]
+
+use posthaste_ipc::frame::{self, Decoder};
+use posthaste_ipc::proxymap::{Answer, Found, Query};
+use posthaste_log::{Logger, warn};
+use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
+use posthaste_table::{Context, OpenFlags, Table, open_or_unavailable, syntax};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("proxymap: fatal: this program is not finished");
-    ExitCode::FAILURE
+    const SPEC: Spec = Spec { program: "proxymap", privileged: false, connects: true, executes: false };
+    posthaste_service::run::<Proxymap>(SPEC, arguments)
+}
+
+/// A table as it is asked for: name, case kept, bytes not checked.
+type Wanted = (String, bool, bool);
+
+struct Proxymap {
+    /// The parameter that lists what may be asked for.
+    parameter: &'static str,
+    approved: HashSet<String>,
+    open: RefCell<HashMap<Wanted, Arc<dyn Table>>>,
+    context: Context,
+    log: Logger,
+}
+
+/// The tables with `proxy:` in front, also those within braces (`unionmap:{proxy:…}`), without it.
+fn approved(value: &str, found: &mut HashSet<String>) {
+    for word in syntax::words(value) {
+        if let Some(table) = word.strip_prefix("proxy:") {
+            found.insert(table.to_owned());
+        } else if let Some((_, name)) = word.split_once(':')
+            && let Ok(inner) = syntax::inside_braces(name)
+        {
+            approved(inner, found);
+        }
+    }
+}
+
+impl Service for Proxymap {
+    // Clients stay connected for as long as they live, so their number says nothing about the work.
+    const LIMIT_CLIENTS: bool = false;
+
+    fn open(setup: &Setup) -> Result<Self, Fatal> {
+        let write = setup.service == setup.config.text("proxywrite_service_name")?;
+        let parameter = if write { "proxy_write_maps" } else { "proxy_read_maps" };
+        let mut names = HashSet::new();
+        approved(&setup.config.text(parameter)?, &mut names);
+        Ok(Proxymap {
+            parameter,
+            approved: names,
+            open: RefCell::default(),
+            context: Context::from_config(&setup.config, setup.log.clone())?,
+            log: setup.log.clone(),
+        })
+    }
+
+    async fn serve(self: Rc<Self>, client: Connection) {
+        let Connection::Unix(mut client) = client else { return };
+        // A client that goes away, or talks nonsense, is no reason for a word.
+        let _ = self.talk(&mut client).await;
+    }
+}
+
+impl Proxymap {
+    async fn talk(&self, client: &mut UnixStream) -> std::io::Result<()> {
+        let bad = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        let mut decoder = Decoder::new();
+        let mut chunk = vec![0; 4096];
+        loop {
+            while let Some(request) = decoder.frame().map_err(bad)? {
+                let number = request.request;
+                let query = request.value::<Query>().map_err(bad)?;
+                let answer = self.answer(query).await;
+                let mut out = Vec::new();
+                frame::put(&mut out, Answer::FRAME, number, &answer).map_err(bad)?;
+                client.write_all(&out).await?;
+            }
+            match client.read(&mut chunk).await? {
+                0 => return Ok(()),
+                n => decoder.feed(&chunk[..n]),
+            }
+        }
+    }
+
+    async fn answer(&self, query: Query) -> Answer {
+        let name = &query.table;
+        if !self.approved.contains(name) {
+            warn!(self.log, "request for unapproved table: \"{name}\"");
+            let access = if self.parameter == "proxy_read_maps" { "read-only" } else { "read-write" };
+            warn!(self.log, "to approve this table for {access} access, list proxy:{name} in main.cf:{}", self.parameter);
+            return Answer { result: Found::Denied, text: Default::default() };
+        }
+        let table = self.table(&query);
+        if query.check {
+            return Answer { result: Found::Nothing, text: Default::default() };
+        }
+        let found = if table.may_block() || name.starts_with("unix:") {
+            let key = query.key;
+            // A panic there is reported where it happens.
+            match tokio::task::spawn_blocking(move || table.lookup(key.as_ref())).await {
+                Ok(found) => found,
+                Err(_) => return Answer { result: Found::Failed, text: "internal error".into() },
+            }
+        } else {
+            table.lookup(query.key.as_ref())
+        };
+        match found {
+            Ok(Some(text)) => Answer { result: Found::Value, text },
+            Ok(None) => Answer { result: Found::Nothing, text: Default::default() },
+            Err(error) => Answer { result: Found::Failed, text: error.reason.into() },
+        }
+    }
+
+    fn table(&self, query: &Query) -> Arc<dyn Table> {
+        let wanted = (query.table.clone(), query.keep_case, query.raw_bytes);
+        let mut open = self.open.borrow_mut();
+        let table = open.entry(wanted).or_insert_with(|| {
+            let flags = OpenFlags { keep_case: query.keep_case, raw_bytes: query.raw_bytes, ..OpenFlags::default() };
+            open_or_unavailable(&query.table, flags, &self.context)
+        });
+        Arc::clone(table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use posthaste_table::Settings;
+
+    fn service(maps: &str) -> Proxymap {
+        let mut names = HashSet::new();
+        approved(maps, &mut names);
+        Proxymap {
+            parameter: "proxy_read_maps",
+            approved: names,
+            open: RefCell::default(),
+            context: Context::with_report(Settings::default(), |_, _| {}),
+            log: Logger::new("postfix/proxymap"),
+        }
+    }
+
+    fn query(table: &str, key: &str) -> Query {
+        Query { table: table.into(), keep_case: false, raw_bytes: false, check: false, key: key.into() }
+    }
+
+    #[test]
+    fn s_table_09_only_what_is_listed_with_proxy() {
+        let names = service("proxy:unix:passwd.byname, hash:/x unionmap:{proxy:static:a, static:b}").approved;
+        let mut names: Vec<_> = names.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["static:a", "unix:passwd.byname"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn s_table_09_answers() {
+        let service = service("proxy:inline:{a=1} proxy:fail:x proxy:unix:passwd.byname");
+        let ask = async |table: &str, key: &str| {
+            let answer = service.answer(query(table, key)).await;
+            (answer.result, answer.text.to_string())
+        };
+        assert_eq!(ask("inline:{a=1}", "A").await, (Found::Value, "1".into()));
+        assert_eq!(ask("inline:{a=1}", "b").await, (Found::Nothing, "".into()));
+        assert_eq!(ask("fail:x", "b").await, (Found::Failed, "Application error".into()));
+        assert_eq!(ask("static:x", "b").await, (Found::Denied, "".into()));
+        assert!(ask("unix:passwd.byname", "root").await.1.starts_with("root:"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn s_table_09_requests_on_one_connection() {
+        let (mut here, mut there) = UnixStream::pair().unwrap();
+        let service = service("proxy:inline:{a=1,b=2}");
+        let mut out = Vec::new();
+        frame::put(&mut out, Query::FRAME, 1, &query("inline:{a=1,b=2}", "a")).unwrap();
+        frame::put(&mut out, Query::FRAME, 2, &query("inline:{a=1,b=2}", "b")).unwrap();
+        here.write_all(&out).await.unwrap();
+        here.shutdown().await.unwrap();
+        service.talk(&mut there).await.unwrap();
+        drop(there);
+        let mut bytes = Vec::new();
+        here.read_to_end(&mut bytes).await.unwrap();
+        let mut decoder = Decoder::new();
+        decoder.feed(&bytes);
+        for (number, value) in [(1, "1"), (2, "2")] {
+            let frame = decoder.frame().unwrap().unwrap();
+            assert_eq!((frame.request, frame.value::<Answer>().unwrap().text.to_string().as_str()), (number, value));
+        }
+    }
 }

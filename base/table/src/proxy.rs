@@ -1,0 +1,142 @@
+//! `proxy:type:name`: a table that the proxymap service has open.
+
+use crate::net_client::{Endpoint, Pool};
+use crate::open::OpenFlags;
+use crate::{Context, Table, TableError};
+use bstr::{BStr, BString};
+use posthaste_ipc::frame;
+use posthaste_ipc::proxymap::{Answer, Found, Query};
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+/// How long to wait for the service, which may itself be waiting for a database.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+pub(crate) struct Proxy {
+    name: String,
+    /// The table as the service knows it.
+    inner: String,
+    keep_case: bool,
+    raw_bytes: bool,
+    whole: bool,
+    pool: Pool,
+    context: Context,
+}
+
+impl Proxy {
+    /// Asks the service whether the table may be used, if it can be reached already; else lookups find out.
+    pub fn open(spec: &str, inner: &str, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
+        let Some(socket) = &context.settings.proxymap else { return Err("the proxymap service is not known here".into()) };
+        let proxy = Proxy {
+            name: spec.to_owned(),
+            inner: inner.to_owned(),
+            keep_case: flags.keep_case,
+            raw_bytes: flags.raw_bytes,
+            whole: whole_keys(inner),
+            pool: Pool::new(Endpoint::Unix(socket.clone()), LIMIT),
+            context: context.clone(),
+        };
+        match proxy.ask(None) {
+            Ok(Answer { result: Found::Denied, .. }) => Err(proxy.denied()),
+            _ => Ok(proxy),
+        }
+    }
+
+    fn denied(&self) -> String {
+        format!("proxymap service is not configured for table \"{}\"", self.inner)
+    }
+
+    /// A lookup, or without a key only the question whether it would be allowed.
+    fn ask(&self, key: Option<&BStr>) -> Result<Answer, String> {
+        let query = Query {
+            table: self.inner.clone(),
+            keep_case: self.keep_case,
+            raw_bytes: self.raw_bytes,
+            check: key.is_none(),
+            key: key.unwrap_or_default().to_owned(),
+        };
+        let mut request = Vec::new();
+        frame::put(&mut request, Query::FRAME, 0, &query).map_err(|error| error.to_string())?;
+        let socket = self.pool.endpoint();
+        let answer = self.pool.ask(|stream| {
+            stream.write_all(&request)?;
+            let mut decoder = frame::Decoder::new();
+            let mut chunk = [0; 4096];
+            loop {
+                let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+                if let Some(frame) = decoder.frame().map_err(bad)? {
+                    return frame.value::<Answer>().map_err(bad);
+                }
+                match stream.read(&mut chunk) {
+                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Ok(n) => decoder.feed(&chunk[..n]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(format!("read from {socket}: {}", crate::file::reason(&error))),
+            Err(reason) => Err(format!("connect to {socket}: {reason}")),
+        }
+    }
+}
+
+/// Whether only whole keys make sense for a table, by its type.
+fn whole_keys(spec: &str) -> bool {
+    let (kind, name) = spec.split_once(':').unwrap_or((spec, ""));
+    match kind {
+        "cidr" | "pcre" | "randmap" | "regexp" | "socketmap" | "tcp" => true,
+        "debug" | "proxy" => whole_keys(name),
+        "pipemap" | "unionmap" => crate::syntax::inside_braces(name).is_ok_and(|inner| crate::syntax::words(inner).any(whole_keys)),
+        _ => false,
+    }
+}
+
+impl Table for Proxy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        let answer = self.ask(Some(key)).map_err(|reason| {
+            self.context.warn(&format!("{}: {reason}", self.name));
+            TableError::new(&self.name, reason)
+        })?;
+        match answer.result {
+            Found::Value => Ok(Some(answer.text)),
+            Found::Nothing => Ok(None),
+            // The reason is in the log of the service.
+            Found::Failed => Err(TableError::new(&self.name, answer.text.to_string())),
+            Found::Denied => Err(TableError::new(&self.name, self.denied())),
+        }
+    }
+
+    fn whole_keys_only(&self) -> bool {
+        self.whole
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_tables_take_whole_keys_only() {
+        for (spec, whole) in [
+            ("unix:passwd.byname", false),
+            ("regexp:/x", true),
+            ("debug:cidr:/x", true),
+            ("unionmap:{hash:/x, static:y}", false),
+            ("pipemap:{hash:/x, pcre:/y}", true),
+            ("nonsense", false),
+        ] {
+            assert_eq!(whole_keys(spec), whole, "{spec}");
+        }
+    }
+}
