@@ -49,12 +49,13 @@ impl Locking {
             delay: config.time("deliver_lock_delay")?,
             stale: config.time("stale_lock_time")?,
         };
-        for word in config.text(parameter)?.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()) {
+        let value = config.text(parameter)?;
+        for word in value.split([',', ' ', '\t', '\n']).filter(|w| !w.is_empty()) {
             match word {
                 "flock" => locking.flock = true,
                 "fcntl" => locking.fcntl = true,
                 "dotlock" => locking.dotlock = true,
-                _ => return Err(ConfigError::Bad(format!("{parameter}: unknown lock method \"{word}\"; specify flock, fcntl or dotlock"))),
+                _ => return Err(ConfigError::Bad(format!("unknown {parameter} value \"{word}\" in \"{value}\""))),
             }
         }
         Ok(locking)
@@ -96,6 +97,20 @@ impl Mailbox<'_> {
             lock.release();
         }
         result
+    }
+
+    /// Locks the file, which is made if it is not there, until the result is dropped. Blocks for the locks.
+    pub fn lock(&self, log: &Logger) -> Result<MailboxLock, MailboxError> {
+        let mut lock = MailboxLock { file: None, dotlock: None };
+        if self.locking.dotlock && !is_special(self.path) {
+            lock.dotlock = self.dotlock(log)?;
+        }
+        let (file, _) = self.open()?;
+        if file.metadata().is_ok_and(|meta| meta.is_file()) {
+            self.kernel_locks(&file)?;
+        }
+        lock.file = Some(file);
+        Ok(lock)
     }
 
     fn append_locked(&self, copy: &Copy, content: &mut Content, log: &Logger) -> Result<(), MailboxError> {
@@ -238,6 +253,24 @@ impl Mailbox<'_> {
     }
 }
 
+/// A mailbox that is locked as long as this lives.
+#[derive(Debug)]
+pub struct MailboxLock {
+    file: Option<File>,
+    dotlock: Option<DotLock>,
+}
+
+impl Drop for MailboxLock {
+    fn drop(&mut self) {
+        // As when it was locked, the other way round.
+        self.file = None;
+        if let Some(lock) = self.dotlock.take() {
+            lock.release();
+        }
+    }
+}
+
+#[derive(Debug)]
 struct DotLock {
     path: PathBuf,
     owner: Identity,
