@@ -33,7 +33,7 @@ pub struct Completed {
 }
 
 impl Queue {
-    /// Creates a new file (mode 0600 as far as anybody can see it) with a fresh id. Two system calls.
+    /// Creates a new file (mode 0600 as far as anybody can see it) with a fresh id. Two system calls, and three more where ids are short.
     pub fn create(&self, queue: QueueName) -> io::Result<Writer> {
         // A file in maildrop belongs to who submits it.
         let (mode, owner) = if queue == QueueName::Maildrop { (0o744, None) } else { (0o700, self.settings.owner) };
@@ -41,6 +41,13 @@ impl Queue {
         let inode = file.stat()?.inode;
         let created = self.clock.now();
         let id = if self.settings.enable_long_queue_ids { QueueId::long(created, inode) } else { QueueId::short(created, inode) };
+        if !id.is_long() && queue != QueueName::Maildrop {
+            // Short ids come again: what an earlier message of that name left (a crash between the removal of its logs and its own, a
+            // requeue) must not be taken for this one's.
+            for log in [LogName::Bounce, LogName::Defer, LogName::Trace] {
+                let _ = self.remove_log(log, &id);
+            }
+        }
         Ok(Writer { queue: self.clone(), file, id, created, buffer: Vec::with_capacity(8 << 10), written: 0 })
     }
 }
@@ -161,13 +168,6 @@ impl Completed {
     /// a message without its contents.
     pub(crate) fn sync_and_name(&mut self) -> io::Result<()> {
         self.file.sync()?;
-        if !self.id.is_long() {
-            // Short ids come again: what an earlier message of that name left (a crash between the removal of logs and message, a requeue)
-            // must not be taken for this one's.
-            for log in [LogName::Bounce, LogName::Defer, LogName::Trace] {
-                let _ = self.queue.remove_log(log, &self.id);
-            }
-        }
         match self.file.name(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.queue.make_hash_directories(&self.path)?;

@@ -166,8 +166,8 @@ fn files_move_when_hashing_changes() {
     assert_eq!(
         spool.names(),
         [
-            format!("defer/A/"),
-            format!("defer/A/B/"),
+            "defer/A/".to_owned(),
+            "defer/A/B/".to_owned(),
             format!("defer/A/B/{id}"),
             "deferred/A/".into(),
             "deferred/A/B/".into(),
