@@ -33,7 +33,7 @@ pub struct Settings {
     pub bounce_service_name: String,
     pub defer_service_name: String,
     pub trace_service_name: String,
-    pub error_service_name: String,
+    pub destination_concurrency_feedback_debug: bool,
     pub style: Style,
 }
 
@@ -64,7 +64,7 @@ impl Settings {
             bounce_service_name: config.text("bounce_service_name")?,
             defer_service_name: config.text("defer_service_name")?,
             trace_service_name: config.text("trace_service_name")?,
-            error_service_name: config.text("error_service_name")?,
+            destination_concurrency_feedback_debug: config.bool("destination_concurrency_feedback_debug")?,
             style: Style::from_config(config)?,
         };
         if settings.maximal_backoff_time < settings.minimal_backoff_time {

@@ -339,7 +339,7 @@ impl<R: Resolver> Manager<R> {
 
     /// Whether the process may end without losing anything that it would have to build up again at some cost.
     pub fn idle(&self) -> bool {
-        self.messages.len() == 0 && self.deferred.is_empty()
+        self.messages.is_empty() && self.deferred.is_empty()
     }
 }
 

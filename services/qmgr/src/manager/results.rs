@@ -5,9 +5,10 @@ use crate::sched::{Entry, Feedback, Suspended, Transport};
 use crate::slab::Key;
 use posthaste_delivery::{Over, Timing};
 use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_RECORD, TRACE_VERIFY};
-use posthaste_log::warn;
+use posthaste_log::{info, warn};
 use posthaste_queue::log::{LogName, LogRecord};
-use posthaste_queue::{Notify, Recipient};
+use posthaste_queue::{Notify, QueueName, Recipient};
+use std::io::ErrorKind;
 use std::time::Instant;
 
 impl<R: Resolver> Manager<R> {
@@ -68,7 +69,13 @@ impl<R: Resolver> Manager<R> {
 
     fn finished(&mut self, now: Instant, number: u64, feedback: Feedback, silent: Dsn) {
         let Some(entry) = self.sent.remove(&number) else { return };
+        let destination = self.sched.entry(entry).map(|entry| entry.destination);
         let Some(Entry { message, recipients, reported, .. }) = self.sched.done(now, entry, feedback) else { return };
+        if self.settings.destination_concurrency_feedback_debug
+            && let Some(text) = destination.and_then(|destination| self.sched.describe(destination))
+        {
+            info!(self.log, "feedback: {text}");
+        }
         let key = Key::from_number(message);
         if let Some(message) = self.messages.get_mut(key) {
             message.busy -= 1;
@@ -262,6 +269,18 @@ impl<R: Resolver> Manager<R> {
         let Some(message) = self.messages.get_mut(key) else { return };
         message.writing = false;
         if let Err(error) = result {
+            if error.kind() == ErrorKind::NotFound && self.queue.stat(message.queue, &message.id).is_err() {
+                // Removed or put on hold by the administrator while it was being delivered; its id must not be left with a log.
+                let id = message.id.clone();
+                if self.queue.stat(QueueName::Hold, &id).is_err() {
+                    for log in [LogName::Bounce, LogName::Trace, LogName::Defer] {
+                        if let Err(error) = self.queue.remove_log(log, &id) {
+                            warn!(self.log, "{id}: cannot remove its {} log: {error}", log.queue().as_str());
+                        }
+                    }
+                }
+                return self.forget(now, key);
+            }
             // The recipients are not marked: they are tried again and will fail again, which loses nothing.
             warn!(self.log, "{}: cannot record the results of its delivery: {error}", message.id);
             message.deferred = true;

@@ -80,7 +80,7 @@ fn settings() -> Settings {
         bounce_service_name: "bounce".into(),
         defer_service_name: "defer".into(),
         trace_service_name: "trace".into(),
-        error_service_name: "error".into(),
+        destination_concurrency_feedback_debug: false,
         style: Style { digits: 2, external: true },
     }
 }
@@ -797,6 +797,25 @@ fn a_filter_takes_all_and_a_redirect_takes_one_copy() {
     assert_eq!(w.requests.len(), 3);
     assert_eq!(w.requests[2].recipients[0].address, Address::new("spy@c.example"));
     assert!(w.empty());
+}
+
+#[test]
+fn probes_pass_by_the_filter() {
+    let mut w = World::new();
+    w.post(&Mail { trace: TRACE_PROBE, extra: (RecordType::FILTER, "scan:[127.0.0.1]:10025"), ..mail(&["b@b.example"]) });
+    w.run();
+    assert_eq!(w.requests[0].nexthop, "b.example");
+}
+
+#[test]
+fn a_message_removed_while_it_fails_leaves_no_log() {
+    let mut w = World::new();
+    let id = w.post(&mail(&["bad@a.example"]));
+    w.think();
+    w.queue.remove(QueueName::Incoming, &id).unwrap();
+    w.run();
+    assert!(w.empty() && w.history.is_empty());
+    assert_eq!(w.manager.active(), 0);
 }
 
 #[test]

@@ -119,6 +119,13 @@ impl Concurrency {
     }
 }
 
+impl std::fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Concurrency { window, success, failure, failed_cohorts } = self;
+        write!(f, "window={window} success={success:.2} failure={failure:.2} failed_cohorts={failed_cohorts:.2}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -669,6 +669,13 @@ impl Scheduler {
         self.round.iter().map(|&key| self.transports[key].busy).sum()
     }
 
+    /// The concurrency of a destination in words, for `destination_concurrency_feedback_debug`; `None` when it is idle and forgotten.
+    pub fn describe(&self, destination: Key<Destination>) -> Option<String> {
+        let d = self.destinations.get(destination)?;
+        let name = &self.transports[d.transport].name;
+        Some(format!("transport={name} destination={} busy={} waiting={} {}", d.name, d.busy, d.waiting, d.concurrency))
+    }
+
     /// The destination with the most entries waiting: transport, next hop, number (for the clog warning).
     pub fn most_waiting(&self) -> Option<(&str, &BStr, u32)> {
         self.destinations
