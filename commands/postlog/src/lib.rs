@@ -63,7 +63,6 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     }
     let (mut directory, mut tag, mut level) = (None, None, "info".to_owned());
     let mut getopt = Getopt::new(arguments, "c:ip:t:v");
-    let mut bad = false;
     for option in getopt.by_ref() {
         match option {
             Ok((b'c', value)) => directory = value.map(PathBuf::from),
@@ -72,10 +71,11 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
             Ok(_) => {}
             Err(error) => {
                 let _ = writeln!(io::stderr(), "{error}");
-                bad = true;
+                return Err(USAGE.to_owned());
             }
         }
     }
+    let level = parse_level(&level).ok_or_else(|| format!("bad severity: \"{level}\""))?;
     let caller_is_root = rustix::process::getuid().is_root();
     let (config, logger) =
         posthaste_cli::start_set_gid("postlog", directory.as_deref(), caller_is_root).map_err(|error| error.to_string())?;
@@ -85,10 +85,6 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
         (None, Ok(prefix)) => Logger::new(&format!("{prefix}/postlog")),
         (None, Err(_)) => logger,
     };
-    if bad {
-        return Err(USAGE.to_owned());
-    }
-    let level = parse_level(&level).ok_or_else(|| format!("bad severity: \"{level}\""))?;
     let words: Vec<String> = getopt.operands().iter().map(|word| word.to_string_lossy().into_owned()).collect();
     if words.is_empty() {
         each_line(io::stdin().lock(), |line| log.log(level, format_args!("{line}"))).map_err(|error| format!("read: {error}"))?;
