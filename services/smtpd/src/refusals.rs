@@ -1,12 +1,12 @@
 //! Refusals as the client sees them: `smtpd_reject_filter_maps`, then `smtpd_reject_footer_maps` and `smtpd_reject_footer`.
 
-use crate::restrictions::{client_value, filtered, unescape};
+use crate::restrictions::{address_value, client_value, filtered, unescape, unknown_name};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_config::Config;
 use posthaste_config::expand::{MacroError, expand};
 use posthaste_log::{Logger, warn};
 use posthaste_service::Fatal;
-use posthaste_smtp_protocol::server::{Client, RefusalEditor};
+use posthaste_smtp_protocol::server::{RefusalContext, RefusalEditor};
 use posthaste_table::Maps;
 
 struct Editor {
@@ -32,11 +32,11 @@ pub fn editor(config: &Config, log: &Logger) -> Result<Option<RefusalEditor>, Fa
     if editor.filter.is_empty() && editor.footer.is_empty() && editor.footer_maps.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Box::new(move |client, helo, text| editor.edit(client, helo, text))))
+    Ok(Some(Box::new(move |context, text| editor.edit(context, text))))
 }
 
 impl Editor {
-    fn edit(&self, client: &Client, helo: Option<&BStr>, text: &str) -> Option<String> {
+    fn edit(&self, context: &RefusalContext<'_>, text: &str) -> Option<String> {
         let filtered = match self.filter.find(BStr::new(text.as_bytes())) {
             Ok(found) => found.map(|value| value.to_str_lossy().into_owned()),
             Err(_) => None,
@@ -50,11 +50,11 @@ impl Editor {
         if footer.is_empty() {
             return filtered;
         }
-        Some(self.add(client, helo, text, footer))
+        Some(self.add(context, text, footer))
     }
 
     /// `\c` at the start of the footer continues the line; without it, and at each `\n` in it, a further line begins, with code and enhanced code.
-    fn add(&self, client: &Client, helo: Option<&BStr>, text: &str, footer: &BStr) -> String {
+    fn add(&self, context: &RefusalContext<'_>, text: &str, footer: &BStr) -> String {
         let (same_line, footer) = match footer.strip_prefix(b"\\c") {
             Some(rest) => (true, rest),
             None => (false, footer.as_bytes()),
@@ -62,8 +62,11 @@ impl Editor {
         let expanded = expand::<MacroError>(footer, &mut |name| {
             let value = match name {
                 "server_name" => Some(BString::from(self.server_name.as_str())),
-                _ => client_value(name, client, helo),
+                _ => address_value(name, context.sender, context.recipient).or_else(|| client_value(name, context.client, context.helo)),
             };
+            if value.is_none() {
+                unknown_name(name, &self.log);
+            }
             Ok(value.map(|value| filtered(&value, &self.characters)))
         })
         .unwrap_or_else(|error| {

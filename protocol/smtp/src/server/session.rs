@@ -418,7 +418,7 @@ impl<M: Message> Session<M> {
     /// The command was refused. 421 and 521 end the session (RFC 5321 §3.8, RFC 7504).
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         if refusal.log {
-            let line = self.describe("reject", self.place, &refusal.reply);
+            let line = self.describe("reject", self.place, &lines::soften(&refusal.reply, self.settings.soft_bounce));
             self.log(Level::Info, line);
         }
         self.reply(&refusal.reply);
@@ -447,10 +447,16 @@ impl<M: Message> Session<M> {
         }
         let settings = Rc::clone(&self.settings);
         let mut text = lines::soften(text, settings.soft_bounce);
-        if let Some(editor) = &settings.edit_refusal
-            && let Some(edited) = editor(&self.client, self.helo.as_ref().map(|name| name.as_bstr()), &text)
-        {
-            text = edited;
+        if let Some(editor) = &settings.edit_refusal {
+            let context = RefusalContext {
+                client: &self.client,
+                helo: self.helo(),
+                sender: self.transaction().map(|transaction| &transaction.sender),
+                recipient: self.candidate.as_ref().map(|candidate| &candidate.address),
+            };
+            if let Some(edited) = editor(&context, &text) {
+                text = edited;
+            }
         }
         for part in text.split("\r\n") {
             self.line(part);

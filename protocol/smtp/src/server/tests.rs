@@ -630,14 +630,15 @@ fn discarded_keywords() {
 fn edited_refusals() {
     let mut run = Run::new(|settings| {
         settings.soft_bounce = true;
-        settings.edit_refusal = Some(Box::new(|client, helo, text| {
-            assert_eq!(helo.unwrap(), "a");
-            Some(format!("{text}\r\n{} see {}", &text[..3], client.address))
+        settings.edit_refusal = Some(Box::new(|context, text| {
+            assert_eq!(context.helo.unwrap(), "a");
+            assert_eq!(context.sender.unwrap().to_string(), "a@x");
+            Some(format!("{text}\r\n{} see {} {}", &text[..3], context.client.address, context.recipient.unwrap()))
         }));
     });
     run.send("HELO a\r\n");
     run.send("MAIL FROM:<a@x>\r\n");
-    assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10");
+    assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10 bad@x");
 }
 
 /// The transcript for the postmaster, and that a long one without trouble is forgotten.

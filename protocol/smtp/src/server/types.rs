@@ -111,7 +111,21 @@ impl Settings {
 /// Whether a command word is in a list.
 pub type Matcher = Box<dyn Fn(&BStr) -> bool>;
 /// See [`Settings::edit_refusal`].
-pub type RefusalEditor = Box<dyn Fn(&Client, Option<&BStr>, &str) -> Option<String>>;
+pub type RefusalEditor = Box<dyn Fn(&RefusalContext<'_>, &str) -> Option<String>>;
+
+/// What a refusal's text may speak of.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusalContext<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// The name given with HELO or EHLO.
+    pub helo: Option<&'a BStr>,
+    /// The sender, from MAIL on.
+    pub sender: Option<&'a Address>,
+    /// The recipient under consideration.
+    pub recipient: Option<&'a Address>,
+}
+
 /// See [`Settings::command_filter`].
 pub type CommandFilter = Box<dyn Fn(&BStr) -> Option<BString>>;
 

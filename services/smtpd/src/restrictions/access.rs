@@ -9,19 +9,27 @@ use posthaste_smtp_protocol::server::Action;
 use posthaste_table::{AddressSearch, Maps, TableError};
 
 impl Evaluation<'_> {
-    /// `check_…_access`. `list` is the kind of list it stands in, for restrictions that the table gives as its result.
-    pub async fn access(&mut self, subject: Subject, maps: &Maps, list: Subject) -> Outcome {
+    /// `check_…_access`.
+    pub async fn access(&mut self, subject: Subject, maps: &Maps) -> Outcome {
+        let parents = self.rules.access_parents;
+        let mut key = None;
         let found = match subject {
             Subject::Client => {
                 let client = self.session.client();
-                host_lookup(maps, self.rules.access_parents, client.name.as_bstr(), Some(client.address.as_bstr()))
+                domain_lookup(maps, parents, client.name.as_bstr()).and_then(|found| match found {
+                    Some(value) => Ok(Some(value)),
+                    None => {
+                        key = Some(client.address.clone());
+                        network_lookup(maps, client.address.as_bstr())
+                    }
+                })
             }
-            Subject::ReverseClient => domain_lookup(maps, self.rules.access_parents, self.session.client().reverse_name.as_bstr()),
+            Subject::ReverseClient => domain_lookup(maps, parents, self.session.client().reverse_name.as_bstr()),
             Subject::Helo => match self.session.helo() {
-                Some(name) => domain_lookup(maps, self.rules.access_parents, name),
+                Some(name) => domain_lookup(maps, parents, name),
                 None => return Outcome::Dunno,
             },
-            Subject::Etrn => domain_lookup(maps, self.rules.access_parents, self.session.written()),
+            Subject::Etrn => domain_lookup(maps, parents, self.session.written()),
             Subject::Sender => {
                 let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
                 if transaction.sender.is_empty() {
@@ -35,7 +43,6 @@ impl Evaluation<'_> {
                 let address = match (&self.route, self.session.candidate(), self.session.transaction()) {
                     (Some(route), ..) => &route.recipient,
                     (None, Some(candidate), _) => &candidate.address,
-                    // In later stages the recipient is known only if there is one.
                     (None, None, Some(transaction)) if transaction.recipients == 1 => match &transaction.first_recipient {
                         Some(recipient) => recipient,
                         None => return Outcome::Dunno,
@@ -44,25 +51,17 @@ impl Evaluation<'_> {
                 };
                 self.address_lookup(maps, address)
             }
-            Subject::Data => maps.find("DATA".into()),
-            Subject::EndOfData => maps.find("END-OF-MESSAGE".into()),
+            Subject::Data | Subject::EndOfData => return Outcome::Dunno,
         };
-        let name = self.subject_name(subject);
+        let name = self.name_of(subject);
         match found {
             Ok(None) => Outcome::Dunno,
-            Ok(Some(value)) => self.result(maps, value.as_bstr(), name.as_bstr(), subject, list).await,
+            Ok(Some(value)) => {
+                let key = key.unwrap_or_else(|| if subject == Subject::Client { self.session.client().name.clone() } else { name.clone() });
+                self.result(maps, value.as_bstr(), key.as_bstr(), subject).await
+            }
             Err(error) => self.lookup_failed(&error, name.as_bstr(), subject),
         }
-    }
-
-    /// As [`Evaluation::name_of`], with the one recipient of later stages.
-    fn subject_name(&self, subject: Subject) -> BString {
-        let name = self.name_of(subject);
-        if subject == Subject::Recipient && name.is_empty() {
-            let first = self.session.transaction().and_then(|transaction| transaction.first_recipient.as_ref());
-            return first.map_or(name, |recipient| recipient.as_bytes().to_owned());
-        }
-        name
     }
 
     /// A table that fails: temporary. (One that could not even be opened is a fault of the configuration, and is called so.)
@@ -80,8 +79,10 @@ impl Evaluation<'_> {
         Ok(maps.find_address(address, &search)?.map(|found| found.value))
     }
 
-    /// Acts on the right-hand side of an access table.
-    pub async fn result(&mut self, maps: &Maps, value: &BStr, name: &BStr, subject: Subject, list: Subject) -> Outcome {
+    /// Acts on the right-hand side of an access table, found for `key`.
+    pub async fn result(&mut self, maps: &Maps, value: &BStr, key: &BStr, subject: Subject) -> Outcome {
+        let name = self.name_of(subject);
+        let name = name.as_bstr();
         let value = value.trim_ascii().as_bstr();
         let (word, text) = match value.find_byteset(" \t") {
             Some(at) => (value[..at].as_bstr(), value[at..].trim_ascii_start().as_bstr()),
@@ -112,16 +113,18 @@ impl Evaluation<'_> {
                 self.defer_if_permit(reject);
                 Outcome::Dunno
             }
-            b"HANGUP" => Outcome::HangUp,
+            b"HANGUP" => {
+                info!(self.rules.log, "{}", self.session.describe("hangup", place, &text.to_string()));
+                Outcome::HangUp
+            }
             b"INFO" | b"WARN" => {
                 let action = if upper == b"INFO" { "info" } else { "warn" };
-                let shown = if text.is_empty() { "-".to_owned() } else { text.to_string() };
-                info!(self.rules.log, "{}", self.session.describe(action, place, &shown));
+                info!(self.rules.log, "{}", self.session.describe(action, place, &text.to_string()));
                 Outcome::Dunno
             }
             b"HOLD" | b"DISCARD" => {
                 let hold = upper == b"HOLD";
-                if self.no_message("HOLD", table, value) {
+                if self.no_message(if hold { "HOLD" } else { "DISCARD" }, table) {
                     return Outcome::Dunno;
                 }
                 let what = if hold { Action::Hold } else { Action::Discard };
@@ -132,50 +135,52 @@ impl Evaluation<'_> {
                     info!(self.rules.log, "{}", self.session.describe(action, place, &format!("<{name}>: {class} {done}")));
                     self.actions.push(what);
                 }
-                if hold { Outcome::Dunno } else { self.permit("DISCARD", subject) }
+                if hold { Outcome::Dunno } else { self.permit_table(word, subject, table) }
             }
-            b"FILTER" | b"REDIRECT" | b"BCC" => self.envelope_action(&upper, text, name, subject, table, value),
+            b"FILTER" | b"REDIRECT" | b"BCC" => self.envelope_action(&upper, text, key, subject, table),
             b"PREPEND" => {
-                if self.no_message("PREPEND", table, value) {
+                if self.no_message("PREPEND", table) {
                     return Outcome::Dunno;
                 }
                 if place == "END-OF-MESSAGE" {
-                    warn!(self.rules.log, "access table {table}: action PREPEND must be used before the end of message");
-                } else if text.is_empty() {
-                    warn!(self.rules.log, "access table {table} entry \"{value}\" requires header: text");
+                    warn!(self.rules.log, "access table {table}: action PREPEND must be used before smtpd_end_of_data_restrictions");
+                } else if !is_header(text) {
+                    warn!(self.rules.log, "access table {table} entry \"{key}\" requires header: text");
                 } else {
                     self.actions.push(Action::Prepend(text.to_owned()));
                 }
                 Outcome::Dunno
             }
-            b"OK" | b"RELAY" => self.permit("OK", subject),
-            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => self.permit("OK", subject),
+            b"OK" | b"RELAY" => self.permit_table(word, subject, table),
+            digits if digits.iter().all(u8::is_ascii_digit) && text.is_empty() => self.permit_table(word, subject, table),
             [b'4' | b'5', b'0'..=b'9', b'0'..=b'9'] => {
                 let code = word.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
                 let dsn = if code >= 500 { "5.7.1" } else { "4.7.1" };
                 let reject = self.with_text(code, dsn, name, class, text, "");
                 self.reject(reject)
             }
-            _ => self.result_list(parse::as_text(value), list).await,
+            // A list of restrictions, which then speak of what was looked up.
+            _ => self.result_list(parse::as_text(value), subject, table).await,
         }
     }
 
-    fn envelope_action(&mut self, action: &[u8], text: &BStr, name: &BStr, subject: Subject, table: &str, value: &BStr) -> Outcome {
+    fn permit_table(&self, action: &BStr, subject: Subject, table: &str) -> Outcome {
+        self.permit_from(&action.to_str_lossy(), subject, &format!("from {table}"))
+    }
+
+    fn envelope_action(&mut self, action: &[u8], text: &BStr, key: &BStr, subject: Subject, table: &str) -> Outcome {
         let word = String::from_utf8_lossy(action).into_owned();
-        if self.no_message(&word, table, value) {
+        if self.no_message(&word, table) {
             return Outcome::Dunno;
         }
-        let warning = if text.is_empty() {
-            Some(format!("has {word} entry without value"))
-        } else if word == "FILTER" && !text.contains(&b':') {
-            Some(format!("with {word} {text} requires transport:destination"))
-        } else if word != "FILTER" && !text.contains(&b'@') {
-            Some(format!("with {word} {text} requires user@domain target"))
-        } else {
-            None
+        let warning = match word.as_str() {
+            "FILTER" if text.is_empty() => Some("has FILTER entry without value"),
+            "FILTER" if !text.contains(&b':') => Some("requires transport:destination"),
+            "REDIRECT" | "BCC" if !text.contains(&b'@') => Some("requires user@domain target"),
+            _ => None,
         };
         if let Some(warning) = warning {
-            warn!(self.rules.log, "access table {table} {warning}");
+            warn!(self.rules.log, "access table {table} entry \"{key}\" {warning}");
             return Outcome::Dunno;
         }
         let what = match word.as_str() {
@@ -184,7 +189,7 @@ impl Evaluation<'_> {
             _ => Action::Bcc(text.to_owned()),
         };
         if !self.has_action(&what) {
-            let done = format!("<{name}>: {} triggers {word} {text}", subject.class());
+            let done = format!("<{}>: {} triggers {word} {text}", self.name_of(subject), subject.class());
             info!(self.rules.log, "{}", self.session.describe(&word.to_ascii_lowercase(), self.session.place(), &done));
             self.actions.push(what);
         }
@@ -192,15 +197,18 @@ impl Evaluation<'_> {
     }
 
     /// Whether there is no message that the action could apply to.
-    fn no_message(&self, action: &str, table: &str, value: &BStr) -> bool {
-        let missing = self.session.transaction().is_none() || matches!(self.session.place(), "ETRN" | "VRFY");
-        if missing {
-            warn!(
-                self.rules.log,
-                "access table {table}: with smtpd_delay_reject = no, action {action} is always skipped in this place: {value}"
-            );
+    fn no_message(&self, action: &str, table: &str) -> bool {
+        let log = &self.rules.log;
+        match self.session.place() {
+            "ETRN" => warn!(log, "access table {table}: action {action} is unavailable in smtpd_etrn_restrictions"),
+            "VRFY" => warn!(log, "access table {table}: action {action} is unavailable in VRFY command"),
+            _ if self.session.transaction().is_none() => warn!(
+                log,
+                "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in Client host or Helo command restrictions"
+            ),
+            _ => return false,
         }
-        missing
+        true
     }
 
     fn has_action(&self, action: &Action) -> bool {
@@ -212,14 +220,18 @@ impl Evaluation<'_> {
     fn with_text(&self, code: u16, dsn: &str, name: &BStr, class: &str, text: &BStr, default: &str) -> Reject {
         let text = text.to_str_lossy();
         let (dsn, text) = match split_dsn(&text) {
-            Some((own, rest)) => {
-                let digit = if code >= 500 { "5" } else { "4" };
-                (fit_dsn(&format!("{digit}{}", &own[1..]), class, &self.rules.log), rest)
-            }
+            Some((own, rest)) => (fit_dsn(own, class, &self.rules.log), rest),
             None => (dsn.to_owned(), &*text),
         };
         Reject::new(code, &dsn, name, class, if text.is_empty() { default } else { text })
     }
+}
+
+/// `name: value`, as PREPEND needs it.
+fn is_header(text: &BStr) -> bool {
+    let Some(colon) = text.find_byte(b':') else { return false };
+    let name = text[..colon].trim_ascii_end();
+    !name.is_empty() && name.iter().all(|c| (b'!'..=b'~').contains(c))
 }
 
 /// A name, then its parent domains: as `.parent`, or as `parent` where `parents` says so.

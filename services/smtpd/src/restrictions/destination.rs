@@ -2,7 +2,7 @@
 
 use super::eval::{Evaluation, Outcome};
 use super::parse::Subject;
-use super::reply::{Reject, split_dsn};
+use super::reply::{Reject, fit_dsn, split_dsn};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
@@ -110,7 +110,7 @@ impl Evaluation<'_> {
         let name = self.name_of(subject);
         let address = &route.recipient;
         let class = subject.class();
-        if self.is_special(address) {
+        if self.is_special(route, subject) {
             return Ok(None);
         }
         // What cleanup will rewrite exists.
@@ -121,25 +121,25 @@ impl Evaluation<'_> {
             }
         }
         if let Some(new) = self.listed(&rules.relocated_maps, address, true)? {
-            let code = if subject == Subject::Recipient { "5.1.6" } else { "5.1.0" };
-            return Ok(Some(Reject::new(550, code, name.as_bstr(), class, &format!("User has moved to {new}"))));
+            let dsn = fit_dsn("5.1.6", class, &rules.log);
+            return Ok(Some(Reject::new(550, &dsn, name.as_bstr(), class, &format!("User has moved to {new}"))));
         }
         let unknown = |code: u16, table: &str| {
             let dsn = if subject == Subject::Recipient { "5.1.1" } else { "5.1.0" };
             let text = if rules.show_table_name { format!("User unknown in {table} table") } else { "User unknown".to_owned() };
             Some(Reject::new(code, dsn, name.as_bstr(), class, &text))
         };
-        // A domain in transport_maps may go to error: or retry: with a text.
+        // A domain in transport_maps may go to error: or retry: with a text; an unknown virtual alias goes there too.
         if route.transport == "error" || route.transport == "retry" {
             let (code, first) = if route.transport == "error" { (550, "5") } else { (450, "4") };
             let text = route.nexthop.to_str_lossy();
             let (dsn, text) = match split_dsn(&text) {
                 Some((dsn, rest)) => (dsn.to_owned(), rest.to_owned()),
-                None => (format!("{first}.0.0"), text.into_owned()),
+                None => (format!("{first}.1.1"), text.into_owned()),
             };
-            if route.class != Class::VirtualAlias {
-                return Ok(Some(Reject::new(code, &dsn, name.as_bstr(), class, &text)));
-            }
+            let code = if route.class == Class::VirtualAlias { rules.codes.unknown_alias } else { code };
+            let dsn = fit_dsn(&dsn, class, &rules.log);
+            return Ok(Some(Reject::new(code, &dsn, name.as_bstr(), class, &text)));
         }
         Ok(match route.class {
             Class::Local => {
@@ -171,10 +171,14 @@ impl Evaluation<'_> {
     }
 
     /// Postmaster must always be reachable (RFC 5321 §4.5.1), and the sender of our own probes and notices must not look unknown.
-    fn is_special(&self, address: &Address) -> bool {
-        let local = address.local();
-        let ours = address.domain().is_none_or(|domain| domain.eq_ignore_ascii_case(self.rules.myorigin.as_bytes()));
-        ours && (local.eq_ignore_ascii_case(b"postmaster") || local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes()))
+    fn is_special(&self, route: &Route, subject: Subject) -> bool {
+        let local = route.recipient.local();
+        let bare = match subject {
+            Subject::Sender => self.session.transaction().is_some_and(|transaction| transaction.sender.domain().is_none()),
+            _ => self.session.candidate().is_some_and(|candidate| candidate.address.domain().is_none()),
+        };
+        bare && local.eq_ignore_ascii_case(b"postmaster")
+            || route.class == Class::Local && local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes())
     }
 
     /// Looks an address up as cleanup or the delivery agent would.

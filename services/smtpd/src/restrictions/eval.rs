@@ -1,6 +1,6 @@
 //! The evaluation of one list after the other, with what they share: deferrals, `warn_if_reject`, actions.
 
-use super::parse::{Restriction, Subject};
+use super::parse::{Item, Restriction, Subject};
 use super::reply::Reject;
 use super::{Memory, Rules, parse};
 use crate::mail::Mail;
@@ -109,22 +109,22 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Evaluates a list; `subject` is what `reject` and the like complain about.
-    pub async fn list(&mut self, list: &[Restriction], subject: Subject) -> Outcome {
-        for (at, restriction) in list.iter().enumerate() {
-            if matches!(restriction, Restriction::WarnIfReject) {
+    pub async fn list(&mut self, list: &[Item], subject: Subject) -> Outcome {
+        for (at, item) in list.iter().enumerate() {
+            if matches!(item.rule, Restriction::WarnIfReject) {
                 if self.warn_depth == 0 {
                     self.warn_depth = self.depth + 1;
                 }
                 continue;
             }
-            let outcome = self.one(restriction, subject).await;
+            let outcome = self.one(item, subject).await;
             if self.warn_depth == self.depth + 1 {
                 self.warn_depth = 0;
             }
             if outcome != Outcome::Dunno {
-                let ends_all = matches!(restriction, Restriction::Permit | Restriction::Reject | Restriction::Defer);
+                let ends_all = matches!(item.rule, Restriction::Permit | Restriction::Reject | Restriction::Defer);
                 if ends_all && let Some(next) = list.get(at + 1) {
-                    warn!(self.rules.log, "restriction `{next:?}' after `{restriction:?}' is ignored");
+                    warn!(self.rules.log, "restriction `{}' after `{}' is ignored", next.name, item.name);
                 }
                 return outcome;
             }
@@ -133,11 +133,11 @@ impl<'a> Evaluation<'a> {
     }
 
     /// A list inside a list: a class, or the result of a table.
-    pub fn nested<'b>(&'b mut self, list: &'b [Restriction], subject: Subject) -> Pin<Box<dyn Future<Output = Outcome> + 'b>> {
+    pub fn nested<'b>(&'b mut self, list: &'b [Item], subject: Subject) -> Pin<Box<dyn Future<Output = Outcome> + 'b>> {
         Box::pin(async move {
             if self.depth >= MAX_DEPTH {
                 warn!(self.rules.log, "restrictions nested more than {MAX_DEPTH} deep");
-                return self.reject(Reject::plain(451, "4.3.5 Server configuration error").software());
+                return self.misconfigured();
             }
             self.depth += 1;
             let outcome = self.list(list, subject).await;
@@ -146,12 +146,16 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    async fn one(&mut self, restriction: &Restriction, subject: Subject) -> Outcome {
+    async fn one(&mut self, item: &Item, subject: Subject) -> Outcome {
         use Restriction as R;
         let codes = &self.rules.codes;
-        match restriction {
+        match &item.rule {
             R::WarnIfReject | R::Obsolete(_) => Outcome::Dunno,
-            R::Permit => self.permit("permit", subject),
+            R::Skipped(text) => {
+                warn!(self.rules.log, "{text}");
+                Outcome::Dunno
+            }
+            R::Permit => self.permit(&item.name, subject),
             R::Reject => self.reject_subject(subject, codes.reject, "5.7.1", "Access denied"),
             R::Defer => self.reject_subject(subject, codes.defer, "4.3.2", "Try again later"),
             R::DeferIfPermit => {
@@ -168,11 +172,20 @@ impl<'a> Evaluation<'a> {
                 tokio::time::sleep(*time).await;
                 Outcome::Dunno
             }
-            R::Access(what, maps) => self.access(*what, maps, subject).await,
-            R::HostAccess(what, hosts, maps) => self.host_access(*what, *hosts, maps, subject).await,
-            R::TableInTable(table) => {
-                warn!(self.rules.log, "access table result may not name another table: {table}");
-                self.reject(Reject::plain(451, "4.3.5 Server configuration error").software())
+            R::Access(what, maps) => self.access(*what, maps).await,
+            R::HostAccess(what, hosts, maps) => self.host_access(*what, *hosts, maps, &item.name).await,
+            R::TableInTable => {
+                warn!(self.rules.log, "do not specify lookup tables inside SMTPD access maps");
+                warn!(self.rules.log, "define a restriction class and specify its name instead.");
+                self.misconfigured()
+            }
+            R::CertificateAccess => {
+                warn!(self.rules.log, "{} is requested, but \"smtpd_tls_ask_ccert = no\"", item.name);
+                Outcome::Dunno
+            }
+            R::SaslAccess => {
+                warn!(self.rules.log, "restriction `{}' ignored: no SASL support", item.name);
+                Outcome::Dunno
             }
             R::PermitAuthDestination => match self.authorized_destination() {
                 Ok(true) => self.permit("permit_auth_destination", subject),
@@ -198,8 +211,10 @@ impl<'a> Evaluation<'a> {
             R::PermitMxBackup => self.permit_mx_backup().await,
             // There is no login and no certificate yet.
             R::PermitSaslAuthenticated | R::PermitTlsClientCerts => Outcome::Dunno,
-            R::SenderLogin(name) => {
-                warn!(self.rules.log, "restriction `{name}' ignored: no SASL support");
+            R::SenderLogin(names) => {
+                for name in *names {
+                    warn!(self.rules.log, "restriction `{name}' ignored: no SASL support");
+                }
                 Outcome::Dunno
             }
             R::RejectPlaintextSession => self.reject(Reject::plain(codes.plaintext, "4.7.1 Session encryption is required")),
@@ -243,21 +258,31 @@ impl<'a> Evaluation<'a> {
             },
             R::Unknown(name) => {
                 warn!(self.rules.log, "unknown smtpd restriction: \"{name}\"");
-                self.reject(Reject::plain(451, "4.3.5 Server configuration error").software())
+                self.misconfigured()
             }
             R::Broken(text) => {
                 warn!(self.rules.log, "{text}");
-                self.reject(Reject::plain(451, "4.3.5 Server configuration error").software())
+                self.misconfigured()
             }
         }
     }
 
+    /// A fault of the lists. It is not softened by `warn_if_reject`: what the list means is not known.
+    pub fn misconfigured(&self) -> Outcome {
+        Outcome::Reject(Reject::plain(451, "4.3.5 Server configuration error").software())
+    }
+
     /// Permits, with a log line if `smtpd_log_access_permit_actions` wants one.
     pub fn permit(&self, action: &str, subject: Subject) -> Outcome {
+        self.permit_from(action, subject, "")
+    }
+
+    /// As [`Evaluation::permit`]; `source` is ` from TABLE` where a table said so.
+    pub fn permit_from(&self, action: &str, subject: Subject, source: &str) -> Outcome {
         if let Some(actions) = &self.rules.log_permit
             && actions.matches(BStr::new(action.as_bytes())).unwrap_or(false)
         {
-            let text = format!("action={action} for {}={}", subject.class(), self.name_of(subject));
+            let text = format!("action={action} for {}={} {source}", subject.class(), self.name_of(subject));
             info!(self.rules.log, "{}", self.session.describe("permit", self.session.place(), &text));
         }
         Outcome::Permit
@@ -308,9 +333,14 @@ impl<'a> Evaluation<'a> {
             Subject::Sender => {
                 self.session.transaction().map_or_else(BString::default, |transaction| transaction.sender.as_bytes().to_owned())
             }
-            Subject::Recipient => {
-                self.session.candidate().map_or_else(BString::default, |candidate| candidate.address.as_bytes().to_owned())
-            }
+            Subject::Recipient => match (self.session.candidate(), self.session.transaction()) {
+                (Some(candidate), _) => candidate.address.as_bytes().to_owned(),
+                // In later stages the recipient is known if there is only one.
+                (None, Some(transaction)) if transaction.recipients == 1 => {
+                    transaction.first_recipient.as_ref().map_or_else(BString::default, |address| address.as_bytes().to_owned())
+                }
+                _ => BString::default(),
+            },
             Subject::Data => "DATA".into(),
             Subject::EndOfData => "END-OF-MESSAGE".into(),
             Subject::Etrn => self.session.written().to_owned(),
@@ -325,8 +355,11 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Evaluates the text of a table as a list of restrictions.
-    pub async fn result_list(&mut self, text: &str, subject: Subject) -> Outcome {
+    pub async fn result_list(&mut self, text: &str, subject: Subject, table: &str) -> Outcome {
         let list = parse::parse_result(text, subject, &self.rules.class_names);
+        if list.iter().any(|item| matches!(item.rule, Restriction::TableInTable)) {
+            warn!(self.rules.log, "access table {table} has entry with lookup table: {text}");
+        }
         self.nested(&list, subject).await
     }
 }

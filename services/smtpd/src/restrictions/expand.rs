@@ -3,9 +3,10 @@
 use super::eval::Evaluation;
 use crate::mail::Mail;
 use bstr::{BStr, BString};
+use posthaste_address::Address;
 use posthaste_config::expand::{MacroError, expand};
-use posthaste_log::warn;
-use posthaste_smtp_protocol::server::Client;
+use posthaste_log::{Logger, warn};
+use posthaste_smtp_protocol::server::{Client, Session};
 
 impl Evaluation<'_> {
     /// Expands a template with the session's data, made harmless by `smtpd_expansion_filter`. `extra` knows names of its own.
@@ -14,6 +15,9 @@ impl Evaluation<'_> {
         let filter = &self.rules.expansion_filter;
         let result = expand::<MacroError>(template, &mut |name| {
             let value = extra(name).or_else(|| session_value(name, session));
+            if value.is_none() {
+                unknown_name(name, &self.rules.log);
+            }
             Ok(value.map(|value| filtered(&value, filter)))
         });
         result.map(BString::from).unwrap_or_else(|error| {
@@ -23,19 +27,32 @@ impl Evaluation<'_> {
     }
 }
 
-fn session_value(name: &str, session: &posthaste_smtp_protocol::server::Session<Mail>) -> Option<BString> {
-    let sender = || session.transaction().map(|transaction| &transaction.sender);
-    let recipient = || session.candidate().map(|candidate| &candidate.address);
+fn session_value(name: &str, session: &Session<Mail>) -> Option<BString> {
+    let sender = session.transaction().map(|transaction| &transaction.sender);
+    let recipient = session.candidate().map(|candidate| &candidate.address);
+    address_value(name, sender, recipient).or_else(|| client_value(name, session.client(), session.helo()))
+}
+
+/// The names about sender and recipient.
+pub fn address_value(name: &str, sender: Option<&Address>, recipient: Option<&Address>) -> Option<BString> {
+    let (what, part) = name.split_once('_').unwrap_or((name, ""));
+    let address = match what {
+        "sender" => sender?,
+        "recipient" => recipient?,
+        _ => return None,
+    };
     let null = |text: &BStr| if text.is_empty() { BString::from("<>") } else { text.to_owned() };
-    Some(match name {
-        "sender" => null(sender()?.as_bytes()),
-        "sender_name" => null(sender()?.local()),
-        "sender_domain" => sender()?.domain().unwrap_or_default().to_owned(),
-        "recipient" => null(recipient()?.as_bytes()),
-        "recipient_name" => null(recipient()?.local()),
-        "recipient_domain" => recipient()?.domain().unwrap_or_default().to_owned(),
-        _ => return client_value(name, session.client(), session.helo()),
+    Some(match part {
+        "" => null(address.as_bytes()),
+        "name" => null(address.local()),
+        "domain" => address.domain().unwrap_or_default().to_owned(),
+        _ => return None,
     })
+}
+
+/// Says that a template has a name that means nothing here.
+pub fn unknown_name(name: &str, log: &Logger) {
+    warn!(log, "unknown macro name \"{name}\" in expansion request");
 }
 
 /// The names that are known from the connection on.
@@ -47,8 +64,6 @@ pub fn client_value(name: &str, client: &Client, helo: Option<&BStr>) -> Option<
         "client_port" => client.port.clone(),
         "reverse_client_name" => client.reverse_name.clone(),
         "server_address" => client.server_address.clone(),
-        "server_port" => client.server_port.clone(),
-        "server_name" => return None,
         "helo_name" => helo.unwrap_or_default().to_owned(),
         "localtime" => BString::from(crate::date::local_time()),
         _ => return None,

@@ -4,15 +4,14 @@ use super::access::{domain_lookup, network_lookup};
 use super::eval::{Evaluation, Outcome};
 use super::hosts::{dns_name, literal};
 use super::parse::{Hosts, Subject};
-use super::reply::Reject;
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use posthaste_dns::{Data, Families, NativeError};
 use posthaste_log::warn;
 use posthaste_table::Maps;
 
 impl Evaluation<'_> {
     /// Looks the hosts of a name up in an access table, by name and by address.
-    pub async fn host_access(&mut self, subject: Subject, hosts: Hosts, maps: &Maps, list: Subject) -> Outcome {
+    pub async fn host_access(&mut self, subject: Subject, hosts: Hosts, maps: &Maps, restriction: &str) -> Outcome {
         let domain = match subject {
             Subject::Client => self.session.client().name.clone(),
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
@@ -27,9 +26,9 @@ impl Evaluation<'_> {
         // `user@[1.2.3.4]` is that host.
         if let Some(found) = literal(domain.as_bstr()) {
             let Some(ip) = found.filter(|_| hosts != Hosts::NameServer) else { return Outcome::Dunno };
-            let address = BString::from(ip.to_string());
-            let value = network_lookup(maps, address.as_bstr());
-            return self.host_result(value, subject, maps, list).await;
+            let key = BString::from(ip.to_string());
+            let value = network_lookup(maps, key.as_bstr());
+            return self.host_result(value, &key, subject, maps, restriction).await;
         }
         let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
         let names = match hosts {
@@ -43,15 +42,12 @@ impl Evaluation<'_> {
                 Err(outcome) => return outcome,
             },
         };
-        let kind = match hosts {
-            Hosts::Address => "A/AAAA",
-            Hosts::MailExchanger => "MX",
-            Hosts::NameServer => "NS",
-        };
+        let kind = if hosts == Hosts::NameServer { "NS" } else { "MX" };
         for host in names {
             if hosts != Hosts::Address {
-                let value = domain_lookup(maps, self.rules.access_parents, BStr::new(host.as_bytes()));
-                let outcome = self.host_result(value, subject, maps, list).await;
+                let key = BString::from(host.as_str());
+                let value = domain_lookup(maps, self.rules.access_parents, key.as_bstr());
+                let outcome = self.host_result(value, &key, subject, maps, restriction).await;
                 if outcome != Outcome::Dunno {
                     return outcome;
                 }
@@ -60,14 +56,16 @@ impl Evaluation<'_> {
             match self.rules.resolver.native_addresses(&host, families).await {
                 Ok(addresses) => {
                     for ip in addresses {
-                        let address = BString::from(ip.to_string());
-                        let value = network_lookup(maps, address.as_bstr());
-                        let outcome = self.host_result(value, subject, maps, list).await;
+                        let key = BString::from(ip.to_string());
+                        let value = network_lookup(maps, key.as_bstr());
+                        let outcome = self.host_result(value, &key, subject, maps, restriction).await;
                         if outcome != Outcome::Dunno {
                             return outcome;
                         }
                     }
                 }
+                // A name without an address is no news here; that a mail exchanger has none is.
+                Err(_) if hosts == Hosts::Address => {}
                 Err(NativeError { error, .. }) => {
                     let name = self.name_of(subject);
                     let reason = error.native_text();
@@ -111,9 +109,12 @@ impl Evaluation<'_> {
                         .collect());
                 }
                 Err(error) if error.temporary() => return Err(self.host_lookup_later("NS", name, subject, &error.to_string())),
-                Err(_) => match zone.split_once('.') {
+                Err(error) => match zone.split_once('.') {
                     Some((_, parent)) if parent.contains('.') => zone = parent,
-                    _ => return Ok(Vec::new()),
+                    _ => {
+                        warn!(self.rules.log, "Unable to look up NS host for {}: {}", self.name_of(subject), dns_reason(&error));
+                        return Ok(Vec::new());
+                    }
                 },
             }
         }
@@ -127,21 +128,32 @@ impl Evaluation<'_> {
     async fn host_result(
         &mut self,
         value: Result<Option<BString>, posthaste_table::TableError>,
+        key: &BString,
         subject: Subject,
         maps: &Maps,
-        list: Subject,
+        restriction: &str,
     ) -> Outcome {
         let name = self.name_of(subject);
         let outcome = match value {
             Ok(None) => return Outcome::Dunno,
-            Ok(Some(value)) => Box::pin(self.result(maps, value.as_bstr(), name.as_bstr(), subject, list)).await,
+            Ok(Some(value)) => Box::pin(self.result(maps, value.as_bstr(), key.as_bstr(), subject)).await,
             Err(error) => return self.lookup_failed(&error, name.as_bstr(), subject),
         };
         if outcome == Outcome::Permit {
             // Strangers choose their own mail exchangers and name servers: a permit by these would let anybody in.
-            warn!(self.rules.log, "{}: OK is not allowed for the hosts behind a name; use DUNNO instead", maps.title());
-            return self.reject(Reject::plain(451, "4.3.5 Server configuration error").software());
+            warn!(self.rules.log, "restriction {restriction} returns OK for {name}");
+            warn!(self.rules.log, "this is not allowed for security reasons");
+            warn!(self.rules.log, "use DUNNO instead of OK if you want to make an exception");
+            return self.misconfigured();
         }
         outcome
+    }
+}
+
+/// The resolver's words for a name that has no such record.
+fn dns_reason(error: &posthaste_dns::DnsError) -> &'static str {
+    match error.reason {
+        posthaste_dns::Reason::NoData => "Host found but no data record of requested type",
+        _ => "Host not found",
     }
 }

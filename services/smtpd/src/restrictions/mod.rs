@@ -16,7 +16,7 @@ mod reply;
 use crate::mail::Mail;
 use bstr::ByteSlice;
 use eval::{Evaluation, Outcome};
-use parse::{Parser, Restriction, Subject};
+use parse::{Item, Parser, Restriction, Subject};
 use posthaste_config::{Config, ConfigError, split_list};
 use posthaste_dns::Resolver;
 use posthaste_log::{Logger, warn};
@@ -29,20 +29,20 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use expand::{client_value, filtered, unescape};
+pub use expand::{address_value, client_value, filtered, unescape, unknown_name};
 pub use reply::Reject;
 
 /// All that the restrictions need of the configuration.
 pub struct Rules {
-    client: Vec<Restriction>,
-    helo: Vec<Restriction>,
-    sender: Vec<Restriction>,
-    relay: Vec<Restriction>,
-    recipient: Vec<Restriction>,
-    data: Vec<Restriction>,
-    end_of_data: Vec<Restriction>,
-    etrn: Vec<Restriction>,
-    classes: HashMap<Rc<str>, Rc<[Restriction]>>,
+    client: Vec<Item>,
+    helo: Vec<Item>,
+    sender: Vec<Item>,
+    relay: Vec<Item>,
+    recipient: Vec<Item>,
+    data: Vec<Item>,
+    end_of_data: Vec<Item>,
+    etrn: Vec<Item>,
+    classes: HashMap<Rc<str>, Rc<[Item]>>,
     class_names: Vec<String>,
     relay_first: bool,
     delay_reject: bool,
@@ -74,7 +74,6 @@ pub struct Rules {
     codes: Codes,
     maps_rbl_reject_code: u16,
     double_bounce: String,
-    myorigin: String,
     router: Arc<Router>,
     resolver: Resolver,
     log: Logger,
@@ -215,7 +214,6 @@ impl Rules {
             },
             maps_rbl_reject_code: code("maps_rbl_reject_code")?,
             double_bounce: config.text("double_bounce_sender")?,
-            myorigin: config.text("myorigin")?,
             router,
             resolver,
             log,
@@ -336,11 +334,11 @@ impl Rules {
 
     /// Says once per start what in the lists will never do what its author thinks.
     pub fn warn_of_faults(&self) {
-        for restriction in [&self.client, &self.helo, &self.sender, &self.relay, &self.recipient, &self.data, &self.end_of_data, &self.etrn]
+        for item in [&self.client, &self.helo, &self.sender, &self.relay, &self.recipient, &self.data, &self.end_of_data, &self.etrn]
             .into_iter()
             .flatten()
         {
-            if let Restriction::Obsolete(text) = restriction {
+            if let Restriction::Obsolete(text) = &item.rule {
                 warn!(self.log, "{text}");
             }
         }

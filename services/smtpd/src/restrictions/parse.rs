@@ -46,6 +46,13 @@ pub enum Hosts {
     NameServer,
 }
 
+/// A restriction and the word it was written with.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub name: Rc<str>,
+    pub rule: Restriction,
+}
+
 /// One restriction of access(5) and postconf(5).
 #[derive(Clone, Debug)]
 pub enum Restriction {
@@ -59,7 +66,10 @@ pub enum Restriction {
     Access(Subject, Arc<Maps>),
     HostAccess(Subject, Hosts, Arc<Maps>),
     /// `type:table` where a table name may not stand, because the list came out of a table.
-    TableInTable(String),
+    TableInTable,
+    /// `check_ccert_access`, `check_sasl_access`: tables for what no client has without TLS and SASL.
+    CertificateAccess,
+    SaslAccess,
     PermitAuthDestination,
     PermitInetInterfaces,
     PermitMxBackup,
@@ -84,16 +94,18 @@ pub enum Restriction {
     /// `reject_rbl_client` looks up the address, not the name.
     RejectDnsListAddress(Rc<DnsList>),
     PermitDnsListAddress(Rc<DnsList>),
-    /// A sender login check by its name: it means nothing without SASL.
-    SenderLogin(&'static str),
+    /// A sender login check by the names of its parts: it means nothing without SASL.
+    SenderLogin(&'static [&'static str]),
     /// A restriction class.
     Class(Rc<str>),
     /// Not known: a configuration error for the client that meets it.
     Unknown(String),
     /// Known, but its argument is missing or wrong; the text is logged.
     Broken(String),
-    /// Gone since 3.9; the text is logged and the restriction is skipped.
+    /// Gone since 3.9; the text is logged at start and the restriction is skipped.
     Obsolete(String),
+    /// Its argument is missing; the text is logged and the restriction is skipped.
+    Skipped(String),
 }
 
 /// Parses lists and keeps the tables they share.
@@ -110,14 +122,14 @@ impl<'a> Parser<'a> {
     }
 
     /// The list of the parameter `name`; `subject` is what a bare `type:table` looks at.
-    pub fn parameter(&mut self, name: &str, subject: Subject) -> Result<Vec<Restriction>, ConfigError> {
+    pub fn parameter(&mut self, name: &str, subject: Subject) -> Result<Vec<Item>, ConfigError> {
         let value = self.config.text(name)?;
         Ok(self.list(&value, subject))
     }
 
     /// The lists of the restriction classes. A class may be used in any list, so a bare table in it has no subject of its own; it is taken
     /// for the recipient, where classes are used most.
-    pub fn classes(&mut self) -> Result<HashMap<Rc<str>, Rc<[Restriction]>>, ConfigError> {
+    pub fn classes(&mut self) -> Result<HashMap<Rc<str>, Rc<[Item]>>, ConfigError> {
         let names = self.classes.clone();
         let mut classes = HashMap::new();
         for name in names {
@@ -127,7 +139,7 @@ impl<'a> Parser<'a> {
         Ok(classes)
     }
 
-    fn list(&mut self, value: &str, subject: Subject) -> Vec<Restriction> {
+    fn list(&mut self, value: &str, subject: Subject) -> Vec<Item> {
         let classes = self.classes.clone();
         let mut open = |spec: &str| Some(self.open(spec));
         parse(value, subject, &classes, &mut open)
@@ -140,11 +152,11 @@ impl<'a> Parser<'a> {
 }
 
 /// Parses a list that came out of an access table: no tables may be named in it.
-pub fn parse_result(value: &str, subject: Subject, classes: &[String]) -> Vec<Restriction> {
+pub fn parse_result(value: &str, subject: Subject, classes: &[String]) -> Vec<Item> {
     parse(value, subject, classes, &mut |_| None)
 }
 
-fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut(&str) -> Option<Arc<Maps>>) -> Vec<Restriction> {
+fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut(&str) -> Option<Arc<Maps>>) -> Vec<Item> {
     use Restriction as R;
     let mut words = split_list(value);
     let mut list = Vec::new();
@@ -153,82 +165,110 @@ fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut
         if let Some(inner) = braced(word) {
             match inner {
                 Ok(inner) => list.extend(parse(inner, subject, classes, open)),
-                Err(error) => list.push(R::Broken(error)),
+                Err(error) => list.push(Item { name: Rc::from(word), rule: R::Broken(error) }),
             }
             continue;
         }
         let name = word.to_ascii_lowercase();
-        if let Some((what, hosts)) = access_check(&name) {
-            list.push(match words.next() {
-                None => R::Broken(format!("restriction `{name}' after `{name}' needs a table")),
-                Some(spec) => match (open(spec), hosts) {
-                    (None, _) => R::TableInTable(spec.to_owned()),
-                    (Some(maps), None) => R::Access(what, maps),
-                    (Some(maps), Some(hosts)) => R::HostAccess(what, hosts, maps),
-                },
-            });
-            continue;
-        }
-        if let Some(make) = dns_list(&name) {
-            list.push(match words.next().map(DnsList::parse) {
-                None => R::Broken(format!("restriction {name} requires domain name argument")),
-                Some(Err(error)) => R::Broken(format!("restriction {name}: {error}")),
-                Some(Ok(zone)) => make(Rc::new(zone)),
-            });
-            continue;
-        }
-        list.push(match name.as_str() {
-            "permit" => R::Permit,
-            "reject" => R::Reject,
-            "defer" => R::Defer,
-            "defer_if_permit" => R::DeferIfPermit,
-            "defer_if_reject" => R::DeferIfReject,
-            "warn_if_reject" => R::WarnIfReject,
-            "sleep" => match words.next().and_then(|word| word.parse().ok()) {
-                Some(seconds) => R::Sleep(Duration::from_secs(seconds)),
-                None => R::Broken("restriction sleep requires a number of seconds".into()),
-            },
-            "permit_auth_destination" => R::PermitAuthDestination,
-            "permit_inet_interfaces" => R::PermitInetInterfaces,
-            "permit_mx_backup" => R::PermitMxBackup,
-            "permit_mynetworks" => R::PermitMynetworks,
-            "permit_sasl_authenticated" => R::PermitSaslAuthenticated,
-            "permit_tls_all_clientcerts" => R::PermitTlsClientCerts,
-            "permit_tls_clientcerts" => R::PermitTlsClientCerts,
-            "reject_unauth_destination" => R::RejectUnauthDestination { defer: false },
-            "defer_unauth_destination" => R::RejectUnauthDestination { defer: true },
-            "reject_invalid_helo_hostname" | "reject_invalid_hostname" => R::RejectInvalidHelo,
-            "reject_multi_recipient_bounce" => R::RejectMultiRecipientBounce,
-            "reject_non_fqdn_helo_hostname" | "reject_non_fqdn_hostname" => R::RejectNonFqdn(Subject::Helo),
-            "reject_non_fqdn_sender" => R::RejectNonFqdn(Subject::Sender),
-            "reject_non_fqdn_recipient" => R::RejectNonFqdn(Subject::Recipient),
-            "reject_plaintext_session" => R::RejectPlaintextSession,
-            "reject_unauth_pipelining" => R::RejectUnauthPipelining,
-            "reject_unknown_client_hostname" | "reject_unknown_client" => R::RejectUnknownClient,
-            "reject_unknown_reverse_client_hostname" => R::RejectUnknownReverseClient,
-            "reject_unknown_helo_hostname" | "reject_unknown_hostname" => R::RejectUnknownHelo,
-            "reject_unknown_sender_domain" | "reject_unknown_address" => R::RejectUnknownDomain(Subject::Sender),
-            "reject_unknown_recipient_domain" => R::RejectUnknownDomain(Subject::Recipient),
-            "reject_unlisted_recipient" | "check_recipient_maps" => R::RejectUnlisted(Subject::Recipient),
-            "reject_unlisted_sender" => R::RejectUnlisted(Subject::Sender),
-            "reject_sender_login_mismatch" => R::SenderLogin("reject_sender_login_mismatch"),
-            "reject_authenticated_sender_login_mismatch" => R::SenderLogin("reject_authenticated_sender_login_mismatch"),
-            "reject_known_sender_login_mismatch" => R::SenderLogin("reject_known_sender_login_mismatch"),
-            "reject_unauthenticated_sender_login_mismatch" => R::SenderLogin("reject_unauthenticated_sender_login_mismatch"),
-            "permit_naked_ip_address" => {
-                R::Obsolete(removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated"))
-            }
-            "reject_maps_rbl" => R::Obsolete(removed("reject_maps_rbl", "reject_rbl_client domain-name")),
-            "check_relay_domains" => R::Obsolete(removed("check_relay_domains", "permit_mynetworks, reject_unauth_destination")),
-            _ if classes.iter().any(|class| class == word) => R::Class(Rc::from(word)),
-            _ if word.contains(':') => match open(word) {
-                Some(maps) => R::Access(subject, maps),
-                None => R::TableInTable(word.to_owned()),
-            },
-            _ => R::Unknown(word.to_owned()),
-        });
+        let rule = rule(word, &name, &mut words, subject, classes, open);
+        list.push(Item { name: Rc::from(word), rule });
     }
     list
+}
+
+fn rule<'a>(
+    word: &str,
+    name: &str,
+    words: &mut impl Iterator<Item = &'a str>,
+    subject: Subject,
+    classes: &[String],
+    open: &mut dyn FnMut(&str) -> Option<Arc<Maps>>,
+) -> Restriction {
+    use Restriction as R;
+    if let Some((what, hosts)) = access_check(name) {
+        let Some(spec) = words.next() else {
+            return R::Broken(format!("restriction {name}: bad argument \"{word}\": need maptype:mapname"));
+        };
+        if !spec.contains(':') {
+            return R::Broken(format!("restriction {name}: bad argument \"{spec}\": need maptype:mapname"));
+        }
+        return match (open(spec), hosts) {
+            (None, _) => R::TableInTable,
+            (Some(maps), None) => R::Access(what, maps),
+            (Some(maps), Some(hosts)) => R::HostAccess(what, hosts, maps),
+        };
+    }
+    if let Some(make) = dns_list(name) {
+        return match words.next().map(DnsList::parse) {
+            None => R::Skipped(format!("restriction {name} requires domain name argument")),
+            Some(Err(error)) => R::Broken(format!("restriction {name}: {error}")),
+            Some(Ok(zone)) => make(Rc::new(zone)),
+        };
+    }
+    const AUTHENTICATED: &str = "reject_authenticated_sender_login_mismatch";
+    const UNAUTHENTICATED: &str = "reject_unauthenticated_sender_login_mismatch";
+    match name {
+        "permit" => R::Permit,
+        "reject" => R::Reject,
+        "defer" => R::Defer,
+        "defer_if_permit" => R::DeferIfPermit,
+        "defer_if_reject" => R::DeferIfReject,
+        "warn_if_reject" => R::WarnIfReject,
+        "sleep" => match words.next().and_then(|word| word.parse().ok()) {
+            Some(seconds) => R::Sleep(Duration::from_secs(seconds)),
+            None => R::Broken("restriction sleep must be followed by number".into()),
+        },
+        "permit_auth_destination" => R::PermitAuthDestination,
+        "permit_inet_interfaces" => R::PermitInetInterfaces,
+        "permit_mx_backup" => R::PermitMxBackup,
+        "permit_mynetworks" => R::PermitMynetworks,
+        "permit_sasl_authenticated" => R::PermitSaslAuthenticated,
+        "permit_tls_all_clientcerts" => R::PermitTlsClientCerts,
+        "permit_tls_clientcerts" => R::PermitTlsClientCerts,
+        "reject_unauth_destination" => R::RejectUnauthDestination { defer: false },
+        "defer_unauth_destination" => R::RejectUnauthDestination { defer: true },
+        "reject_invalid_helo_hostname" | "reject_invalid_hostname" => R::RejectInvalidHelo,
+        "reject_multi_recipient_bounce" => R::RejectMultiRecipientBounce,
+        "reject_non_fqdn_helo_hostname" | "reject_non_fqdn_hostname" => R::RejectNonFqdn(Subject::Helo),
+        "reject_non_fqdn_sender" => R::RejectNonFqdn(Subject::Sender),
+        "reject_non_fqdn_recipient" => R::RejectNonFqdn(Subject::Recipient),
+        "reject_plaintext_session" => R::RejectPlaintextSession,
+        "reject_unauth_pipelining" => R::RejectUnauthPipelining,
+        "reject_unknown_client_hostname" | "reject_unknown_client" => R::RejectUnknownClient,
+        "reject_unknown_reverse_client_hostname" => R::RejectUnknownReverseClient,
+        "reject_unknown_helo_hostname" | "reject_unknown_hostname" => R::RejectUnknownHelo,
+        "reject_unknown_sender_domain" | "reject_unknown_address" => R::RejectUnknownDomain(Subject::Sender),
+        "reject_unknown_recipient_domain" => R::RejectUnknownDomain(Subject::Recipient),
+        "reject_unlisted_recipient" | "check_recipient_maps" => R::RejectUnlisted(Subject::Recipient),
+        "reject_unlisted_sender" => R::RejectUnlisted(Subject::Sender),
+        "reject_sender_login_mismatch" => R::SenderLogin(&[AUTHENTICATED, UNAUTHENTICATED]),
+        "reject_authenticated_sender_login_mismatch" => R::SenderLogin(&[AUTHENTICATED]),
+        "reject_known_sender_login_mismatch" => R::SenderLogin(&["reject_known_sender_login_mismatch"]),
+        "reject_unauthenticated_sender_login_mismatch" => R::SenderLogin(&[UNAUTHENTICATED]),
+        "check_ccert_access" => {
+            let _ = words.next();
+            R::CertificateAccess
+        }
+        "check_sasl_access" => {
+            let _ = words.next();
+            R::SaslAccess
+        }
+        "permit_naked_ip_address" => R::Obsolete(removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated")),
+        "reject_maps_rbl" => R::Obsolete(removed("reject_maps_rbl", "reject_rbl_client domain-name")),
+        "check_relay_domains" => R::Obsolete(removed("check_relay_domains", "permit_mynetworks, reject_unauth_destination")),
+        _ if classes.iter().any(|class| class == word) => R::Class(Rc::from(word)),
+        // Data and end of data have no subject that a table could be asked for.
+        _ if word.contains(':') && matches!(subject, Subject::Data | Subject::EndOfData) => R::Broken(format!(
+            "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, \
+             check_recipient_access, check_etrn_access) before {} restriction \"{word}\"",
+            subject.class()
+        )),
+        _ if word.contains(':') => match open(word) {
+            Some(maps) => R::Access(subject, maps),
+            None => R::TableInTable,
+        },
+        _ => R::Unknown(word.to_owned()),
+    }
 }
 
 fn removed(name: &str, instead: &str) -> String {
@@ -270,11 +310,11 @@ fn dns_list(name: &str) -> Option<fn(Rc<DnsList>) -> Restriction> {
     })
 }
 
-/// Whether a list keeps strangers from relaying: smtpd does not start unless one does.
-pub fn protects_relay(list: &[Restriction]) -> bool {
-    list.iter().any(|restriction| {
+/// Whether a list keeps strangers from relaying: smtpd does not start unless one does. What follows an unconditional permit never works.
+pub fn protects_relay(list: &[Item]) -> bool {
+    list.iter().take_while(|item| !matches!(item.rule, Restriction::Permit)).any(|item| {
         matches!(
-            restriction,
+            item.rule,
             Restriction::Reject | Restriction::Defer | Restriction::DeferIfPermit | Restriction::RejectUnauthDestination { .. }
         )
     })
@@ -290,7 +330,7 @@ mod tests {
     use super::*;
 
     fn words(value: &str) -> Vec<String> {
-        parse_result(value, Subject::Sender, &["strict".to_owned()]).iter().map(|r| format!("{r:?}")).collect()
+        parse_result(value, Subject::Sender, &["strict".to_owned()]).iter().map(|item| format!("{:?}", item.rule)).collect()
     }
 
     #[test]
@@ -307,10 +347,10 @@ mod tests {
                 "Unknown(\"nonsense\")"
             ]
         );
-        assert_eq!(words("check_sender_access hash:/x"), ["TableInTable(\"hash:/x\")"]);
-        assert_eq!(words("hash:/x"), ["TableInTable(\"hash:/x\")"]);
+        assert_eq!(words("check_sender_access hash:/x"), ["TableInTable"]);
+        assert_eq!(words("hash:/x"), ["TableInTable"]);
         assert!(words("sleep soon")[0].starts_with("Broken"));
-        assert!(words("reject_rbl_client")[0].starts_with("Broken"));
+        assert!(words("reject_rbl_client")[0].starts_with("Skipped"));
     }
 
     #[test]
@@ -330,7 +370,7 @@ mod tests {
         let list = |value| parse_result(value, Subject::Recipient, &[]);
         assert!(protects_relay(&list("permit_mynetworks, defer_unauth_destination")));
         assert!(protects_relay(&list("permit_mynetworks, reject")));
-        assert!(!protects_relay(&list("permit_mynetworks, permit")));
+        assert!(!protects_relay(&list("permit_mynetworks, permit, reject")));
         assert!(!protects_relay(&list("")));
     }
 }

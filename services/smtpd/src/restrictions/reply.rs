@@ -78,14 +78,15 @@ pub fn fit_dsn(dsn: &str, class: &str, log: &Logger) -> String {
     let fitted = match class {
         "Sender address" => match last {
             "0" | "7" | "8" => return dsn.to_owned(),
+            "1" | "3" | "4" | "6" => format!("{first}.1.7"),
             "2" => format!("{first}.1.8"),
-            "3" => format!("{first}.1.7"),
             _ => format!("{first}.1.0"),
         },
         "Recipient address" => match last {
+            "0" | "1" | "2" | "3" | "4" | "5" | "6" => return dsn.to_owned(),
             "7" => format!("{first}.1.3"),
             "8" => format!("{first}.1.2"),
-            _ => return dsn.to_owned(),
+            _ => format!("{first}.1.0"),
         },
         _ => format!("{first}.0.0"),
     };
@@ -127,7 +128,8 @@ mod tests {
         assert_eq!(fit("5.1.1", "Recipient address"), "5.1.1");
         assert_eq!(fit("5.1.8", "Recipient address"), "5.1.2");
         assert_eq!(fit("4.1.2", "Sender address"), "4.1.8");
-        assert_eq!(fit("4.1.1", "Sender address"), "4.1.0");
+        assert_eq!(fit("4.1.1", "Sender address"), "4.1.7");
+        assert_eq!(fit("5.1.9", "Recipient address"), "5.1.0");
         assert_eq!(fit("5.7.1", "Client host"), "5.7.1");
     }
 
