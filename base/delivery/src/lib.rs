@@ -15,7 +15,7 @@ pub mod maildir;
 pub mod verp;
 
 use bstr::{BStr, BString, ByteSlice};
-use delay::Delay;
+pub use delay::Delay;
 use posthaste_address::Address;
 use posthaste_config::{Config, ConfigError};
 use posthaste_ipc::delivery::{Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_VERIFY};

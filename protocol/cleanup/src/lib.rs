@@ -5,16 +5,20 @@
 //!
 //! Records come in the order of a queue file: envelope (`T`, attributes, `S`, recipients with `O`, `A notify_flags`, `A dsn_orig_rcpt` before each),
 //! `M`, text records, `X`, extracted records (`R` from `-t`), `E`. The pipeline rewrites, checks, expands virtual aliases, adds missing headers, counts.
+//! Content goes through once and is written as it comes; memory does not grow with it.
 
-use bstr::BStr;
-use posthaste_config::{Config, ConfigError};
-use posthaste_queue::{Completed, Envelope, Queue, QueueId, RecordType};
-use std::sync::Arc;
+mod content;
+mod envelope;
+mod log;
+mod mapping;
+mod message;
+mod missing;
+mod profile;
 
-/// One cleanup service as configured: parameters read, tables open. Shared by all messages of a process.
-pub struct Profile {
-    _private: (),
-}
+pub use message::Message;
+pub use profile::Profile;
+
+use posthaste_queue::{Completed, Envelope};
 
 /// What the caller asks of the pipeline for one message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +35,8 @@ pub struct Flags {
     pub bounce: bool,
     /// The message uses SMTPUTF8.
     pub smtputf8: bool,
+    /// Find out whether the message needs SMTPUTF8 ([`Profile::autodetects_smtputf8`]).
+    pub smtputf8_autodetect: bool,
     /// Hold it.
     pub hold: bool,
     /// Accept and throw away.
@@ -43,11 +49,21 @@ pub enum Rejected {
     /// The records make no sense: our own fault.
     BadRecords,
     /// Queue file could not be written (452 4.3.0 or 4.3.1 when the disk is full).
-    Write { full: bool },
+    Write {
+        /// There is no space left.
+        full: bool,
+    },
     /// Larger than `message_size_limit` (552 5.3.4).
     TooBig,
     /// header or body checks, with the text: (`550 5.7.1 text` or own code).
-    Content { dsn: String, text: String, smtp: Option<String> },
+    Content {
+        /// Enhanced status code, of class 4 or 5.
+        dsn: String,
+        /// For people.
+        text: String,
+        /// A whole reply, where something gave one.
+        smtp: Option<String>,
+    },
     /// More Received: headers than `hopcount_limit` (554 5.4.6).
     TooManyHops,
     /// A table could not be asked (451 4.3.0).
@@ -55,66 +71,27 @@ pub enum Rejected {
     /// No recipients (554 5.1.0? only for local mail).
     NoRecipients,
     /// Anything else: status and text ready for the reply.
-    Other { dsn: String, text: String },
-}
-
-/// A message on its way through the pipeline. Dropping it removes the queue file.
-pub struct Message {
-    _private: (),
+    Other {
+        /// Enhanced status code, of class 4 or 5.
+        dsn: String,
+        /// For people.
+        text: String,
+    },
 }
 
 /// Accepted and written; to be committed.
 pub struct Accepted {
     /// Still to be synced by a `Committer`. `None` when the message was discarded.
     pub file: Option<Completed>,
-    /// For the queue manager; `None` when on hold, discarded, or with too many recipients to keep.
+    /// For the queue manager; `None` when on hold, discarded, with too many recipients to keep, or with records in `bounce/` or
+    /// `trace/` that the queue manager finds when it opens the file itself.
     pub envelope: Option<Envelope>,
     /// The file goes to `hold`: the queue manager is not told.
     pub held: bool,
+    /// The message was refused and [`Flags::bounce`] was set: all recipients are marked done and stand in `bounce/ID`, so that the queue
+    /// manager has nothing to do but to have the report sent.
+    pub bounced: bool,
 }
 
-#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
-impl Profile {
-    /// From main.cf with the overrides of the cleanup entry.
-    pub fn open(config: &Config) -> Result<Arc<Profile>, ConfigError> {
-        todo!()
-    }
-
-    /// Whether some table may block: then feed the pipeline from a blocking thread.
-    pub fn may_block(&self) -> bool {
-        todo!()
-    }
-}
-
-#[allow(clippy::todo, unused_variables, reason = "interface first; each body follows")]
-impl Message {
-    /// Creates the queue file.
-    pub fn begin(profile: &Arc<Profile>, queue: &Queue, flags: Flags) -> std::io::Result<Message> {
-        todo!()
-    }
-
-    /// The queue id, for `client=` and the reply.
-    pub fn id(&self) -> &QueueId {
-        todo!()
-    }
-
-    /// Puts the message on hold after all: an access rule asked for it after [`Message::begin`].
-    pub fn hold(&mut self) {
-        todo!()
-    }
-
-    /// Throws the message away after all, though it is accepted.
-    pub fn discard(&mut self) {
-        todo!()
-    }
-
-    /// Takes one record. After an error the rest may still be sent; [`Message::finish`] tells it again.
-    pub fn record(&mut self, kind: RecordType, payload: &BStr) -> Result<(), Rejected> {
-        todo!()
-    }
-
-    /// After `E`: size record, mode, and the result.
-    pub fn finish(self) -> Result<Accepted, Rejected> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! end of each block of headers, body lines. Body lines are handed through without a copy. RFC 5322, RFC 2045, RFC 2046.
 //!
 //! ```
-//! use posthaste_mime::{Block, Fault, Handler, Header, Machine, Options};
+//! use posthaste_mime::{Block, Fault, Handler, Header, HeadersEnd, Machine, Options};
 //! struct Subjects(Vec<String>);
 //! impl Handler for Subjects {
 //!     type Error = std::convert::Infallible;
@@ -14,7 +14,7 @@
 //!         }
 //!         Ok(())
 //!     }
-//!     fn headers_end(&mut self, _: Block, _: bool) -> Result<(), Self::Error> { Ok(()) }
+//!     fn headers_end(&mut self, _: Block, _: HeadersEnd) -> Result<(), Self::Error> { Ok(()) }
 //!     fn body(&mut self, _: &[u8], _: bool, _: u64) -> Result<(), Self::Error> { Ok(()) }
 //!     fn fault(&mut self, _: Fault, _: &[u8]) -> Result<(), Self::Error> { Ok(()) }
 //! }
@@ -35,4 +35,4 @@ mod machine;
 mod quoted_printable;
 
 pub use header::{Header, header_name_len};
-pub use machine::{Block, Class, Fault, Handler, Machine, Options};
+pub use machine::{Block, Class, Fault, Handler, HeadersEnd, Machine, Options};

@@ -81,6 +81,17 @@ pub enum Block {
     Nested,
 }
 
+/// How a block of headers ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadersEnd {
+    /// At an empty line, which has been consumed.
+    EmptyLine,
+    /// At a line that is no header.
+    NoHeader,
+    /// With the message.
+    Message,
+}
+
 /// Which checks look at a header: header_checks, mime_header_checks, nested_header_checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the parameters")]
@@ -96,8 +107,8 @@ pub trait Handler {
     type Error;
     /// A whole logical header.
     fn header(&mut self, header: Header<'_>) -> Result<(), Self::Error>;
-    /// A block of headers ended: at an empty line (`separated`, the line itself has been consumed) or at a line that is no header.
-    fn headers_end(&mut self, block: Block, separated: bool) -> Result<(), Self::Error>;
+    /// A block of headers ended.
+    fn headers_end(&mut self, block: Block, how: HeadersEnd) -> Result<(), Self::Error>;
     /// A body line, or a piece of one that goes on (`whole` is false). `at` counts the bytes of body text, with line ends, since the last
     /// header or boundary.
     fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), Self::Error>;
@@ -195,7 +206,7 @@ impl Machine {
                 return Ok(());
             }
             let separated = text.is_empty() && whole;
-            self.end_block(block, separated, handler)?;
+            self.end_block(block, if separated { HeadersEnd::EmptyLine } else { HeadersEnd::NoHeader }, handler)?;
             if separated {
                 return Ok(());
             }
@@ -207,10 +218,10 @@ impl Machine {
     pub fn end<H: Handler>(&mut self, handler: &mut H) -> Result<(), H::Error> {
         if let State::Headers(block) = self.state {
             self.end_header(block, handler)?;
-            self.end_block(block, false, handler)?;
+            self.end_block(block, HeadersEnd::Message, handler)?;
             // An attached message may begin right at the end, and have headers of its own that are not there.
             if let State::Headers(block) = self.state {
-                self.end_block(block, false, handler)?;
+                self.end_block(block, HeadersEnd::Message, handler)?;
             }
         }
         self.end_encoded_line(handler)
@@ -296,7 +307,7 @@ impl Machine {
         Ok(!take)
     }
 
-    fn end_block<H: Handler>(&mut self, block: Block, separated: bool, handler: &mut H) -> Result<(), H::Error> {
+    fn end_block<H: Handler>(&mut self, block: Block, how: HeadersEnd, handler: &mut H) -> Result<(), H::Error> {
         if std::mem::take(&mut self.encoding_taken) {
             let text: &[u8] = match self.kind {
                 Kind::Leaf => b"Content-Transfer-Encoding: quoted-printable",
@@ -313,7 +324,7 @@ impl Machine {
         if self.state != State::Body {
             self.begin_part(false);
         }
-        handler.headers_end(block, separated)
+        handler.headers_end(block, how)
     }
 
     /// Forgets the part before.

@@ -19,8 +19,8 @@ impl Handler for Script {
         self.0.push(format!("{class} {}", header.text.as_bstr()));
         Ok(())
     }
-    fn headers_end(&mut self, _: Block, separated: bool) -> Result<(), ()> {
-        self.0.push(if separated { "--" } else { "-!" }.into());
+    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), ()> {
+        self.0.push(if how == HeadersEnd::EmptyLine { "--" } else { "-!" }.into());
         Ok(())
     }
     fn body(&mut self, line: &[u8], whole: bool, _: u64) -> Result<(), ()> {
@@ -221,7 +221,7 @@ fn body_offsets() {
         fn header(&mut self, _: Header<'_>) -> Result<(), ()> {
             Ok(())
         }
-        fn headers_end(&mut self, _: Block, _: bool) -> Result<(), ()> {
+        fn headers_end(&mut self, _: Block, _: HeadersEnd) -> Result<(), ()> {
             Ok(())
         }
         fn body(&mut self, _: &[u8], _: bool, at: u64) -> Result<(), ()> {

@@ -1,0 +1,244 @@
+//! Address mapping by tables: canonical(5), masquerading, virtual(5) (ADDRESS_REWRITING_README).
+
+use crate::Profile;
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
+use posthaste_address::list::AddressList;
+use posthaste_config::{ConfigError, split_list};
+use posthaste_log::warn;
+use posthaste_queue::QueueId;
+use posthaste_route::Context;
+use posthaste_table::{AddressFound, AddressSearch, LocalPart, Maps, StringList};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// How often canonical maps are asked again for what they answered, before that is taken for a loop.
+const CANONICAL_DEPTH: usize = 1000;
+
+/// Which addresses a mapping is for (`canonical_classes` and so on).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes(u8);
+
+impl Classes {
+    pub const ENVELOPE_SENDER: Classes = Classes(1);
+    pub const ENVELOPE_RECIPIENT: Classes = Classes(2);
+    pub const HEADER_SENDER: Classes = Classes(4);
+    pub const HEADER_RECIPIENT: Classes = Classes(8);
+
+    pub fn parse(name: &str, value: &str) -> Result<Classes, ConfigError> {
+        split_list(value)
+            .map(|word| match word.to_ascii_lowercase().as_str() {
+                "envelope_sender" => Ok(1),
+                "envelope_recipient" => Ok(2),
+                "header_sender" => Ok(4),
+                "header_recipient" => Ok(8),
+                _ => Err(ConfigError::Bad(format!("unknown {name} value \"{word}\" in \"{value}\""))),
+            })
+            .try_fold(Classes(0), |sum, bit| Ok(Classes(sum.0 | bit?)))
+    }
+
+    fn has(self, class: Classes) -> bool {
+        self.0 & class.0 != 0
+    }
+
+    /// Sender, of envelope or header.
+    fn is_sender(self) -> bool {
+        self.0 & 5 != 0
+    }
+}
+
+/// `masquerade_domains`: hosts behind a gateway that carry its name outside.
+pub(crate) struct Masquerade {
+    /// Left alone, and name, in order.
+    domains: Vec<(bool, String)>,
+    exceptions: StringList,
+    classes: Classes,
+}
+
+impl Masquerade {
+    pub fn new(domains: &str, exceptions: StringList, classes: Classes) -> Masquerade {
+        let domains = split_list(domains).map(|word| match word.strip_prefix('!') {
+            Some(name) => (true, name.to_ascii_lowercase()),
+            None => (false, word.to_ascii_lowercase()),
+        });
+        Masquerade { domains: domains.collect(), exceptions, classes }
+    }
+
+    /// Strips the names of hosts off the address. The first domain that fits decides.
+    fn apply(&self, address: &Address) -> Result<Option<Address>, Failure> {
+        let Some(domain) = address.domain() else { return Ok(None) };
+        let domain = domain.to_ascii_lowercase();
+        let fits = |name: &str| domain.strip_suffix(name.as_bytes()).is_some_and(|host| host.is_empty() || host.ends_with(b"."));
+        let Some((except, name)) = self.domains.iter().find(|(_, name)| fits(name)) else { return Ok(None) };
+        if *except || domain == name.as_bytes() || self.exceptions.matches(address.local()).map_err(|_| Failure::Lookup)? {
+            return Ok(None);
+        }
+        Ok(Some(Address::new([address.local().as_bytes(), b"@", name.as_bytes()].concat())))
+    }
+}
+
+/// Why an address could not be mapped. It has been logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A table could not be asked.
+    Lookup,
+    /// Virtual aliases make no end.
+    Alias,
+}
+
+impl Profile {
+    /// Whether no table says anything about addresses of this class.
+    pub(crate) fn leaves_alone(&self, class: Classes) -> bool {
+        let canonical = !self.canonical_maps.is_empty() && self.canonical_classes.has(class);
+        let (maps, classes) = self.canonical_for(class);
+        let own = !maps.is_empty() && classes.has(class);
+        let masquerade = !self.masquerade.domains.is_empty() && self.masquerade.classes.has(class);
+        !canonical && !own && !masquerade
+    }
+
+    fn canonical_for(&self, class: Classes) -> (&Maps, Classes) {
+        match class.is_sender() {
+            true => (&self.sender_canonical_maps, self.sender_canonical_classes),
+            false => (&self.recipient_canonical_maps, self.recipient_canonical_classes),
+        }
+    }
+
+    /// Canonical maps (those for senders or recipients first), then masquerading.
+    pub(crate) fn map_address(&self, id: &QueueId, class: Classes, address: Address) -> Result<Address, Failure> {
+        if address.is_empty() || self.leaves_alone(class) {
+            return Ok(address);
+        }
+        let mut address = address;
+        let own = self.canonical_for(class);
+        for (maps, classes) in [own, (&self.canonical_maps, self.canonical_classes)] {
+            if !maps.is_empty() && classes.has(class) {
+                address = self.canonical(id, maps, address)?;
+            }
+        }
+        if self.masquerade.classes.has(class)
+            && let Some(masked) = self.masquerade.apply(&address)?
+        {
+            address = masked;
+        }
+        Ok(address)
+    }
+
+    /// Asks a canonical table, and again for its answer, until there is no more to change.
+    fn canonical(&self, id: &QueueId, maps: &Maps, address: Address) -> Result<Address, Failure> {
+        let mut current = address.clone();
+        for _ in 0..CANONICAL_DEPTH {
+            let Some(found) = self.find(maps, &current)? else { return Ok(current) };
+            let mut results = self.results(&current, &found, self.propagate_canonical);
+            if results.len() > 1 {
+                warn!(self.log, "{id}: multi-valued {} entry for {}", maps.title(), current.external());
+            }
+            if results.is_empty() {
+                return Ok(current);
+            }
+            let next = results.swap_remove(0);
+            if next.as_bytes().eq_ignore_ascii_case(current.as_bytes()) || next.is_empty() {
+                return Ok(next);
+            }
+            current = next;
+        }
+        warn!(self.log, "{id}: unreasonable {} map nesting for {address} -- message not accepted, try again later", maps.title());
+        Ok(address)
+    }
+
+    /// The recipients that an address stands for (`virtual_alias_maps`), itself if it is no alias.
+    pub(crate) fn expand(&self, id: &QueueId, address: &Address) -> Result<Vec<Address>, Failure> {
+        let maps = &self.virtual_alias_maps;
+        let mut recipients = Vec::new();
+        // What is still to be looked up, last first, and how deep it was found. `None`: not to be looked up again.
+        let mut open = vec![(address.clone(), Some(0))];
+        while let Some((current, depth)) = open.pop() {
+            let found = match depth {
+                Some(_) => self.find(maps, &current)?,
+                None => None,
+            };
+            let (Some(found), Some(depth)) = (found, depth) else {
+                recipients.push(current);
+                continue;
+            };
+            if depth + 1 >= self.virtual_alias_recursion_limit {
+                return Err(self.unreasonable(id, &format!("map nesting for {address}")));
+            }
+            let results = self.results(&current, &found, self.propagate_virtual);
+            if recipients.len() + open.len() + results.len() > self.virtual_alias_expansion_limit {
+                return Err(self.unreasonable(id, &format!("map expansion size for {address}")));
+            }
+            for result in results.into_iter().rev() {
+                if result.as_bytes().len() > self.virtual_alias_address_length_limit {
+                    let text = BStr::new(&result.as_bytes()[..result.as_bytes().len().min(100)]).to_owned();
+                    return Err(self.unreasonable(id, &format!("result {text}...")));
+                }
+                // An alias that names itself means the mailbox of that name.
+                let itself = result.as_bytes().eq_ignore_ascii_case(current.as_bytes());
+                open.push((result, if itself { None } else { Some(depth + 1) }));
+            }
+        }
+        Ok(recipients)
+    }
+
+    fn unreasonable(&self, id: &QueueId, what: &str) -> Failure {
+        let title = self.virtual_alias_maps.title();
+        warn!(self.log, "{id}: unreasonable {title} {what} -- message not accepted, try again later");
+        Failure::Alias
+    }
+
+    /// Looks up an address: full, without extension, local part (of local domains), `@domain`.
+    fn find(&self, maps: &Maps, address: &Address) -> Result<Option<AddressFound>, Failure> {
+        if maps.is_empty() || address.is_empty() {
+            return Ok(None);
+        }
+        let failed = AtomicBool::new(false);
+        let bare = |domain: &BStr| {
+            self.locals.stands_for_bare(domain).unwrap_or_else(|_| {
+                failed.store(true, Relaxed);
+                false
+            })
+        };
+        let mut search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::When(&bare));
+        search.owner_request_special = self.owner_request_special;
+        let found = maps.find_address(address, &search);
+        match failed.into_inner() {
+            true => Err(Failure::Lookup),
+            false => found.map_err(|_| Failure::Lookup),
+        }
+    }
+
+    /// A table of bcc addresses: one address, taken as it is; none where the key is not found.
+    pub(crate) fn find_bcc(&self, maps: &Maps, address: &Address) -> Result<Option<Address>, Failure> {
+        Ok(self.find(maps, address)?.map(|found| Address::from_external(&found.value)))
+    }
+
+    /// The addresses of a table's answer, complete: `@domain` takes the local part of the key; an extension that was left out of the key is
+    /// put back.
+    fn results(&self, key: &Address, found: &AddressFound, propagate: bool) -> Vec<Address> {
+        let list = AddressList::parse(&found.value, self.header_address_token_limit);
+        let mut results = Vec::new();
+        for external in list.addresses() {
+            let address = match external.strip_prefix(b"@") {
+                Some(domain) => Address::new([key.local().as_bytes(), b"@", domain].concat()),
+                None => Address::from_external(external),
+            };
+            let mut address = self.rewriter.rewrite(Context::Local, &address);
+            if propagate && !found.extension.is_empty() && !address.is_empty() {
+                address = with_extension(&address, &found.extension);
+            }
+            results.push(address);
+        }
+        if results.is_empty() {
+            results.push(Address::empty());
+        }
+        results
+    }
+}
+
+/// `user@domain` with `+extension` becomes `user+extension@domain`.
+fn with_extension(address: &Address, extension: &[u8]) -> Address {
+    let local = address.local();
+    let mut text = BString::from(local);
+    text.extend_from_slice(extension);
+    text.extend_from_slice(&address.as_bytes()[local.len()..]);
+    Address::new(text)
+}
