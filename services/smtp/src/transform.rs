@@ -6,7 +6,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_config::{Config, ConfigError};
 use posthaste_log::{Logger, info, warn};
 use posthaste_mime::checks::{Action, Checks, Verdict};
-use posthaste_mime::{Block, Class, Fault, Handler, Header, Machine, Options};
+use posthaste_mime::{Block, Class, Fault, Handler, Header, HeadersEnd, Machine, Options};
 use posthaste_queue::QueueId;
 use posthaste_smtp_protocol::client::BodyWriter;
 use posthaste_table::TableError;
@@ -162,8 +162,8 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn headers_end(&mut self, _: Block, separated: bool) -> Result<(), TableError> {
-        if separated {
+    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), TableError> {
+        if how == HeadersEnd::EmptyLine {
             self.writer.line(b"", self.out);
         }
         Ok(())
