@@ -113,8 +113,14 @@ impl Config {
     pub fn load(dir: &Path) -> Result<Config, ConfigError> {
         let path = dir.join("main.cf");
         let bytes = std::fs::read(&path).map_err(|source| ConfigError::Open { path: path.clone(), source })?;
-        let mut config = Config::parse(&String::from_utf8_lossy(&bytes), &path.to_string_lossy())?;
-        Arc::make_mut(&mut config.inner).directory = dir.to_owned();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut config = Config::parse(&text, &path.to_string_lossy())?;
+        let inner = Arc::make_mut(&mut config.inner);
+        inner.directory = dir.to_owned();
+        // Comments may be in any character set; values are shown to clients and must be UTF-8.
+        if matches!(text, Cow::Owned(_)) && inner.settings.values().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
+            inner.warnings.push(format!("{}: a value is not UTF-8; write the file in that character set", path.display()));
+        }
         Ok(config)
     }
 

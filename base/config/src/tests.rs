@@ -93,6 +93,18 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn other_character_sets_are_reported_in_values_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = |text: &[u8]| {
+        std::fs::write(folder.path().join("main.cf"), text).unwrap();
+        Config::load(folder.path()).unwrap().warnings().len()
+    };
+    assert_eq!(warnings(b"# \xe9\nrelayhost = x\n"), 0);
+    assert_eq!(warnings(b"smtpd_banner = \xe9\n"), 1);
+    assert_eq!(warnings("smtpd_banner = é\n".as_bytes()), 0);
+}
+
+#[test]
 fn host_and_domain_complete_each_other() {
     let set = config("myhostname = mail.example.com\n");
     assert_eq!(set.text("mydomain").unwrap(), "example.com");

@@ -10,6 +10,7 @@ mod master_cf;
 mod options;
 mod other;
 
+pub use manual::MANUAL;
 use options::{Edit, Options, Target};
 use posthaste_config::{Config, ConfigError, MacroError};
 use std::cell::RefCell;
@@ -123,7 +124,7 @@ fn execute(arguments: Vec<OsString>) -> (Terminal, Result<(), Failed>) {
     let program = arguments.first().map_or_else(|| "postconf".into(), |name| name.to_string_lossy().into_owned());
     let terminal = Terminal::new(program);
     if arguments.iter().any(|argument| argument == "--help") {
-        terminal.line(manual::MANUAL.help().trim_end());
+        terminal.line(MANUAL.help().trim_end());
         return (terminal, Ok(()));
     }
     let result = Options::parse(arguments, &terminal).and_then(|options| run(&options, &terminal));

@@ -6,6 +6,7 @@ const fn opt(flag: &'static str, argument: &'static str, text: &'static str) -> 
     Opt { flag, argument, text }
 }
 
+/// The manual.
 pub const MANUAL: Manual = Manual {
     name: "postconf",
     section: 1,
