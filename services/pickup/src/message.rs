@@ -70,8 +70,10 @@ impl Feeder {
     pub fn open(config: &Config, queue: &Queue, log: Logger) -> Result<Feeder, ConfigError> {
         let overrides = config.text("receive_override_options")?;
         let without = |what: &str| split_list(&overrides).any(|option| option == what);
+        let profile = Profile::open(config)?;
+        let smtputf8_autodetect = profile.autodetects_smtputf8("sendmail");
         Ok(Feeder {
-            profile: Profile::open(config)?,
+            profile,
             queue: queue.clone(),
             content_filter: config.text("content_filter")?,
             host: config.text("myhostname")?,
@@ -82,6 +84,7 @@ impl Feeder {
                 address_mappings: !without("no_address_mappings"),
                 bcc: true,
                 bounce: true,
+                smtputf8_autodetect,
                 ..Flags::default()
             },
             internal_addresses: config.text("info_log_address_format")? == "internal",
