@@ -15,6 +15,7 @@
 
 pub mod base64;
 pub mod build;
+pub mod cache;
 mod cdb;
 mod cidr;
 mod composite;
