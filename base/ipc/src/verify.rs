@@ -5,6 +5,7 @@ use crate::wire::{Wire, WireError};
 use crate::wire_struct;
 use bstr::BString;
 use posthaste_address::Address;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// From the queue manager: the result of a probe. No answer. Frame kind [`Probed::FRAME`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +63,55 @@ impl Known {
     pub const FRAME: u8 = 32;
 }
 
+/// The sender of probes (`address_verify_sender`, `address_verify_sender_ttl`). The verify service sends with it, and the SMTP server lets mail
+/// for it pass, so that a site that verifies our probes' sender finds it to exist.
+#[derive(Clone, Debug)]
+pub struct ProbeSender {
+    address: Address,
+    ttl: Duration,
+}
+
+impl ProbeSender {
+    /// `address`: the parameter's value, complete (`double-bounce@example.com`); empty for `<>`. `ttl` zero: the sender never changes.
+    pub fn new(address: Address, ttl: Duration) -> ProbeSender {
+        ProbeSender { address, ttl }
+    }
+
+    /// The sender to use at this time.
+    pub fn at(&self, now: SystemTime) -> Address {
+        self.of_period(self.period(now))
+    }
+
+    /// Whether an address is the sender of a probe of now or of the periods before and after.
+    pub fn matches(&self, address: &Address, now: SystemTime) -> bool {
+        let period = self.period(now);
+        (period.saturating_sub(1)..=period + 1).any(|period| self.of_period(period).as_bytes().eq_ignore_ascii_case(address.as_bytes()))
+    }
+
+    fn period(&self, now: SystemTime) -> u64 {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        seconds.checked_div(self.ttl.as_secs()).unwrap_or(0)
+    }
+
+    /// The local part grows by something that those who collected old ones cannot use: letters and digits that change with the period.
+    fn of_period(&self, period: u64) -> Address {
+        if self.address.is_empty() || self.ttl.as_secs() == 0 {
+            return self.address.clone();
+        }
+        let mut text = BString::from(self.address.local());
+        let mut rest = period.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for _ in 0..13 {
+            text.push(b"0123456789abcdefghjkmnpqrstvwxyz"[(rest & 31) as usize]);
+            rest >>= 5;
+        }
+        if let Some(domain) = self.address.domain() {
+            text.push(b'@');
+            text.extend_from_slice(domain);
+        }
+        Address::new(text)
+    }
+}
+
 impl Wire for Status {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(match self {
@@ -90,6 +140,20 @@ wire_struct!(Known { status, text });
 mod tests {
     use super::*;
     use crate::tests::round_trip;
+
+    #[test]
+    fn the_sender_of_probes_changes_with_time() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let day = Duration::from_secs(86400);
+        let fixed = ProbeSender::new(Address::new("double-bounce@x"), Duration::ZERO);
+        assert_eq!(fixed.at(now), Address::new("double-bounce@x"));
+        let sender = ProbeSender::new(Address::new("double-bounce@x"), day);
+        let today = sender.at(now);
+        assert!(today.as_bytes().starts_with(b"double-bounce") && today.as_bytes().ends_with(b"@x"));
+        assert_ne!(today, sender.at(now + day));
+        assert!(sender.matches(&today, now + day) && sender.matches(&today, now - day) && !sender.matches(&today, now + 2 * day));
+        assert!(ProbeSender::new(Address::empty(), day).at(now).is_empty());
+    }
 
     #[test]
     fn round_trips() {

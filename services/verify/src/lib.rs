@@ -1,11 +1,254 @@
-//! verify(8).
+//! verify(8): remembers which addresses are deliverable, and finds out by probes (ADDRESS_VERIFICATION_README).
+//!
+//! The SMTP server asks ([`Query`]) and is answered at once from the cache (`address_verify_map`); what is not known, or known for long, is
+//! probed. The queue manager tells what became of probes ([`Probed`]). The cache is in memory, and on disk now and then ([`Cache`]).
 
+pub mod entry;
+pub mod probe;
+
+use bstr::{BString, ByteSlice};
+use entry::{Entry, Times};
+use posthaste_address::Address;
+use posthaste_cleanup_protocol::Profile;
+use posthaste_config::split_list;
+use posthaste_ipc::frame::{self, Decoder};
+use posthaste_ipc::qmgr::NewMessage;
+use posthaste_ipc::verify::{Known, ProbeSender, Probed, Query};
+use posthaste_ipc::wire::WireError;
+use posthaste_log::{Logger, info, warn};
+use posthaste_queue::Queue;
+use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
+use posthaste_table::{Context, cache::Cache};
+use probe::Prober;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+
+/// Between two times of saving the cache, if there is something to save.
+const SAVE: Duration = Duration::from_secs(10);
+/// In the cache: when it was last cleaned up, as Postfix notes it.
+const CLEANED: &[u8] = b"_LAST_CACHE_CLEANUP_COMPLETED_";
+/// Probes made at one time; each waits for the disk.
+const THREADS: usize = 8;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let _ = arguments;
-    eprintln!("verify: fatal: this program is not finished");
-    ExitCode::FAILURE
+    let spec = Spec { program: "verify", privileged: false, connects: false, executes: false };
+    posthaste_service::run::<Verify>(spec, arguments)
+}
+
+/// The service.
+struct Verify {
+    cache: RefCell<Cache>,
+    times: Times,
+    cleanup_interval: Duration,
+    sender: ProbeSender,
+    prober: Arc<Prober>,
+    threads: Arc<Semaphore>,
+    queue_manager: String,
+    log: Logger,
+}
+
+impl Service for Verify {
+    const SINGLE: bool = true;
+    const LIMIT_CLIENTS: bool = false;
+
+    fn open(setup: &Setup) -> Result<Verify, Fatal> {
+        let config = &setup.config;
+        let log = setup.log.clone();
+        let context = Context::from_config(config, log.clone())?;
+        let cache = Cache::open(&config.text("address_verify_map")?, &context).map_err(Fatal)?;
+        let sender = config.text("address_verify_sender")?;
+        let sender = if sender == "<>" { Address::empty() } else { Address::from_external(sender.as_bytes()) };
+        let classes = config.text("smtputf8_autodetect_classes")?;
+        Ok(Verify {
+            cache: RefCell::new(cache),
+            times: Times {
+                positive_expire: config.time("address_verify_positive_expire_time")?,
+                positive_refresh: config.time("address_verify_positive_refresh_time")?,
+                negative_expire: config.time("address_verify_negative_expire_time")?,
+                negative_refresh: config.time("address_verify_negative_refresh_time")?,
+                negative_cache: config.bool("address_verify_negative_cache")?,
+            },
+            cleanup_interval: config.time("address_verify_cache_cleanup_interval")?,
+            // Completed by the rewriting that the probe goes through, as any sender.
+            sender: ProbeSender::new(sender, config.time("address_verify_sender_ttl")?),
+            prober: Arc::new(Prober {
+                queue: Queue::open(config)?,
+                profile: Profile::open(config)?,
+                myhostname: config.text("myhostname")?,
+                mail_name: config.text("mail_name")?,
+                smtputf8: config.bool("smtputf8_enable")? && split_list(&classes).any(|class| matches!(class, "all" | "verify")),
+            }),
+            threads: Arc::new(Semaphore::new(THREADS)),
+            queue_manager: format!("public/{}", config.text("queue_service_name")?),
+            log,
+        })
+    }
+
+    fn started(self: &Rc<Verify>, _setup: &Setup) {
+        let this = Rc::clone(self);
+        tokio::task::spawn_local(async move { this.save_now_and_then().await });
+        if !self.cleanup_interval.is_zero() && !self.cache.borrow().name().is_empty() {
+            let this = Rc::clone(self);
+            tokio::task::spawn_local(async move { this.clean_up_now_and_then().await });
+        }
+    }
+
+    async fn serve(self: Rc<Verify>, client: Connection) {
+        let Connection::Unix(mut stream) = client else { return };
+        let mut decoder = Decoder::new();
+        let mut answers = Vec::new();
+        loop {
+            match stream.read_buf(decoder.buffer()).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            answers.clear();
+            if let Err(error) = self.take(&mut decoder, &mut answers) {
+                return warn!(self.log, "{error}");
+            }
+            if !answers.is_empty() && stream.write_all(&answers).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn idle(&self) -> bool {
+        !self.cache.borrow().is_dirty()
+    }
+
+    async fn drained(self: Rc<Verify>) {
+        self.save().await;
+    }
+}
+
+impl Verify {
+    fn take(self: &Rc<Verify>, decoder: &mut Decoder, answers: &mut Vec<u8>) -> Result<(), WireError> {
+        while let Some(frame) = decoder.frame()? {
+            match frame.kind {
+                Query::FRAME => {
+                    let Query { address } = frame.value()?;
+                    frame::put(answers, Known::FRAME, frame.request, &self.query(&address))?;
+                }
+                Probed::FRAME => self.update(frame.value()?),
+                _ => return Err(WireError("not a request to verify")),
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.prober.queue.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    /// What the cache has; one that makes no sense counts as nothing.
+    fn entry(&self, key: &BString) -> Option<Entry> {
+        Entry::parse(self.cache.borrow().lookup(key.as_bstr())?)
+    }
+
+    fn query(self: &Rc<Verify>, address: &Address) -> Known {
+        let now = self.now();
+        let key = key(address);
+        let known = self.entry(&key);
+        // An expired result is not shown, but that a probe is under way is not forgotten.
+        let mut entry = match known {
+            Some(entry) if entry.expired(&self.times, now) => Entry { probed: entry.probed, ..Entry::unknown() },
+            Some(entry) => entry,
+            None => Entry::unknown(),
+        };
+        let answer = Known { status: entry.status, text: entry.text.clone() };
+        if entry.wants_probe(&self.times, now) {
+            entry.probed = now;
+            self.cache.borrow_mut().update(key.as_bstr(), entry.value());
+            self.probe(address.clone());
+        }
+        answer
+    }
+
+    fn update(&self, probed: Probed) {
+        let now = self.now();
+        let key = key(&probed.address);
+        let entry = self.entry(&key).unwrap_or_else(Entry::unknown);
+        match entry.after(probed.outcome, probed.text, &self.times, now) {
+            Some(entry) => self.cache.borrow_mut().update(key.as_bstr(), entry.value()),
+            None => self.cache.borrow_mut().delete(key.as_bstr()),
+        }
+    }
+
+    fn probe(self: &Rc<Verify>, address: Address) {
+        let this = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let permit = this.threads.acquire().await;
+            let (prober, sender, recipient) = (Arc::clone(&this.prober), this.sender.at(this.prober.queue.clock.now()), address.clone());
+            let sent = tokio::task::spawn_blocking(move || prober.send(&sender, &recipient)).await;
+            drop(permit);
+            match sent {
+                Ok(Ok(new)) => this.announce(new).await,
+                Ok(Err(error)) => warn!(this.log, "cannot send a probe for <{address}>: {error}"),
+                Err(_) => warn!(this.log, "cannot send a probe for <{address}>: the thread panicked"),
+            }
+        });
+    }
+
+    /// Tells the queue manager. What is lost here, the scan of `incoming` finds.
+    async fn announce(&self, new: Option<NewMessage>) {
+        let mut bytes = Vec::new();
+        if let Some(new) = new
+            && frame::put(&mut bytes, NewMessage::FRAME, 0, &new).is_ok()
+            && let Ok(mut stream) = UnixStream::connect(&self.queue_manager).await
+        {
+            let _ = stream.write_all(&bytes).await;
+        }
+    }
+
+    async fn save_now_and_then(&self) {
+        let mut pause = SAVE;
+        loop {
+            tokio::time::sleep(pause).await;
+            let begun = Instant::now();
+            self.save().await;
+            // A long cache is written as a whole: that may not become all that this process does.
+            pause = SAVE.max(begun.elapsed() * 20);
+        }
+    }
+
+    async fn save(&self) {
+        let Some(snapshot) = self.cache.borrow_mut().snapshot() else { return };
+        match tokio::task::spawn_blocking(move || snapshot.save()).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => warn!(self.log, "{error}"),
+            Err(_) => warn!(self.log, "cannot save {}: the thread panicked", self.cache.borrow().name()),
+        }
+    }
+
+    /// `address_verify_cache_cleanup_interval` after the last time, which may have been in another process.
+    async fn clean_up_now_and_then(&self) {
+        loop {
+            let last = self.cache.borrow().lookup(CLEANED.as_bstr()).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            let due = last.unwrap_or(0).saturating_add(self.cleanup_interval.as_secs());
+            tokio::time::sleep(Duration::from_secs(due.saturating_sub(self.now()))).await;
+            self.clean_up();
+        }
+    }
+
+    fn clean_up(&self) {
+        let now = self.now();
+        let mut cache = self.cache.borrow_mut();
+        cache.delete(CLEANED.as_bstr());
+        let (retained, dropped) = cache.retain(|_, value| Entry::parse(value).is_some_and(|entry| !entry.useless(&self.times, now)));
+        cache.update(CLEANED.as_bstr(), now.to_string().into());
+        info!(self.log, "cache {} full cleanup: retained={retained} dropped={dropped} entries", cache.name());
+    }
+}
+
+/// Case does not tell addresses apart.
+fn key(address: &Address) -> BString {
+    address.as_bytes().to_ascii_lowercase().into()
 }
