@@ -1,67 +1,91 @@
-//! Keys out of a message on standard input: its header lines (`-h`) and body lines (`-b`).
+//! Keys out of a message on standard input: its header lines (`-h`) and body lines (`-b`), as header_checks(5) and body_checks(5) see them.
 
 use crate::query::each_line;
 use crate::{Failed, Place};
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
+use posthaste_mime::{Block, Fault, Handler, Header, Machine, Options};
 use std::io::BufRead;
 
-/// Calls `ask` with each key, as header_checks(5) and body_checks(5) would.
-pub fn keys(place: &Place, input: &mut dyn BufRead, ask: &mut dyn FnMut(&BStr) -> Result<(), Failed>) -> Result<(), Failed> {
-    let mut header: Option<BString> = None;
-    let mut in_headers = true;
-    let (headers, body) = (place.options.headers, place.options.body);
-    let flush = |header: &mut Option<BString>, ask: &mut dyn FnMut(&BStr) -> Result<(), Failed>| match header.take() {
-        Some(line) if headers => ask(line.as_bstr()),
-        _ => Ok(()),
-    };
-    each_line(place, input, &mut |line| {
-        if in_headers {
-            if let Some(open) = &mut header
-                && line.first().is_some_and(|c| matches!(c, b' ' | b'\t'))
-            {
-                open.push(b'\n');
-                open.extend_from_slice(line);
-                return Ok(());
-            }
-            flush(&mut header, ask)?;
-            if let Some(normal) = header_line(line) {
-                header = Some(normal);
-                return Ok(());
-            }
-            in_headers = false;
-            if body {
-                // A body that begins without an empty line gets one.
-                if !line.is_empty() {
-                    ask(b"".as_bstr())?;
-                }
-                ask(line)?;
-            }
-            return Ok(());
-        }
-        if body { ask(line) } else { Ok(()) }
-    })?;
-    flush(&mut header, ask)
+/// What is done with a key.
+type Ask<'a> = &'a mut dyn FnMut(&BStr) -> Result<(), Failed>;
+
+/// Calls `ask` with each key.
+pub fn keys(place: &Place, input: &mut dyn BufRead, ask: Ask<'_>) -> Result<(), Failed> {
+    let mut machine = Machine::new(Options { mime: place.options.mime, header_size_limit: usize::MAX, ..Options::default() });
+    let mut handler = Keys { headers: place.options.headers, body: place.options.body, ask, ended: false };
+    each_line(place, input, &mut |line| machine.line(line, true, &mut handler))?;
+    handler.ended = true;
+    machine.end(&mut handler)
 }
 
-/// A line that begins with a header's name: the same without white space before the colon.
-fn header_line(line: &BStr) -> Option<BString> {
-    let colon = line.find_byte(b':')?;
-    let name = line[..colon].trim_end_with(|c| c == ' ' || c == '\t');
-    if name.is_empty() || !name.iter().all(|c| (33..127).contains(c)) {
-        return None;
+struct Keys<'a> {
+    headers: bool,
+    body: bool,
+    ask: Ask<'a>,
+    /// The input is at its end.
+    ended: bool,
+}
+
+impl Handler for Keys<'_> {
+    type Error = Failed;
+
+    fn header(&mut self, header: Header<'_>) -> Result<(), Failed> {
+        if !self.headers {
+            return Ok(());
+        }
+        // White space between name and colon is no part of the key.
+        let name = header.name();
+        let rest = header.text[name.len()..].trim_start_with(|c| c == ' ' || c == '\t');
+        (self.ask)([name, rest].concat().as_bstr())
     }
-    Some([name, &line[colon..]].concat().into())
+
+    fn headers_end(&mut self, block: Block, separated: bool) -> Result<(), Failed> {
+        // The empty line; after the message's own headers it is there for the reader even where it is missing.
+        if self.body && !self.ended && (separated || block == Block::Top) { (self.ask)("".into()) } else { Ok(()) }
+    }
+
+    fn body(&mut self, line: &[u8], _whole: bool, _at: u64) -> Result<(), Failed> {
+        if self.body { (self.ask)(line.as_bstr()) } else { Ok(()) }
+    }
+
+    fn fault(&mut self, _fault: Fault, _context: &[u8]) -> Result<(), Failed> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn keys_of(message: &str, headers: bool, body: bool, mime: bool) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut ask = |key: &BStr| {
+            seen.push(key.to_string());
+            Ok(())
+        };
+        let mut machine = Machine::new(Options { mime, ..Options::default() });
+        let mut handler = Keys { headers, body, ask: &mut ask, ended: false };
+        for line in message.lines() {
+            assert!(machine.line(line.as_bytes(), true, &mut handler).is_ok());
+        }
+        handler.ended = true;
+        assert!(machine.end(&mut handler).is_ok());
+        seen
+    }
+
+    const MESSAGE: &str = "A : z\nContent-Type: multipart/mixed;\n boundary=\"b c\"\n\npre\n--b c\nX: part\n\nx\n--b c\nContent-Type: message/rfc822\n\n\
+        Subject: inner\n\ninner body\n--b c--\nepi\n";
+
+    // What Postfix's postmap prints for this message with a table that has every key.
     #[test]
-    fn header_lines() {
-        assert_eq!(header_line("Subject : z".into()), Some("Subject: z".into()));
-        assert_eq!(header_line("A b: c".into()), None);
-        assert_eq!(header_line(":x".into()), None);
-        assert_eq!(header_line("no colon".into()), None);
+    fn headers_and_body() {
+        let type_line = "Content-Type: multipart/mixed;\n boundary=\"b c\"";
+        assert_eq!(keys_of(MESSAGE, true, false, false), ["A: z", type_line]);
+        assert_eq!(keys_of(MESSAGE, true, false, true), ["A: z", type_line, "X: part", "Content-Type: message/rfc822", "Subject: inner"]);
+        assert_eq!(keys_of(MESSAGE, false, true, true), ["", "pre", "--b c", "", "x", "--b c", "", "", "inner body", "--b c--", "epi"]);
+        assert_eq!(keys_of("Subject: x\nFoo\nBar: y\n", false, true, false), ["", "Foo", "Bar: y"]);
+        let part = "Content-Type: multipart/mixed; boundary=b\n\n--b\nX: y\nnot header\n--b\nZ: w\n--b--\n";
+        assert_eq!(keys_of(part, false, true, true), ["", "--b", "not header", "--b", "--b--"]);
+        assert_eq!(keys_of("\n\nbody\n", false, true, false), ["", "", "body"]);
     }
 }
