@@ -464,3 +464,70 @@ pub(crate) fn write(entries: &Entries, map_size: u64, out: &mut dyn Write) -> io
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entries::OnDuplicate;
+    use std::path::Path;
+
+    fn entries(count: usize) -> Entries {
+        let mut entries = Entries::default();
+        for i in 0..count {
+            let value = vec![b'v'; if i % 50 == 0 { 3000 } else { i % 90 }];
+            entries.add(format!("key{i}@example.com\0").as_bytes(), &value, OnDuplicate::Warn).unwrap();
+        }
+        entries
+    }
+
+    #[test]
+    fn s_table_04_file_of_postmap() {
+        let file = File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/postmap.lmdb")).unwrap();
+        let lmdb = Lmdb::open(file).unwrap();
+        assert_eq!(lmdb.find(b"key2\0").unwrap(), Some(b"value2\0".to_vec()));
+        assert_eq!(lmdb.find(b"key3\0").unwrap(), None);
+        assert_eq!(lmdb.find(&[b'x'; 600]).unwrap(), None);
+        let mut seen = 0;
+        lmdb.each(&mut |_, _| {
+            seen += 1;
+            true
+        })
+        .unwrap();
+        assert_eq!(seen, 2);
+    }
+
+    #[test]
+    fn the_size_limit_is_doubled_until_the_file_fits() {
+        let mut file = Vec::new();
+        write(&entries(2000), 16384, &mut file).unwrap();
+        let limit = u64_at(&file, 32);
+        assert!(limit >= file.len() as u64 && limit / 2 < file.len() as u64 && limit % 16384 == 0, "{limit} {}", file.len());
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[0; 8192]).unwrap();
+        assert_eq!(Lmdb::open(file).map(|_| ()), Err(INVALID.into()));
+        assert_eq!(Lmdb::open(tempfile::tempfile().unwrap()).map(|_| ()), Err(INVALID.into()));
+    }
+
+    proptest::proptest! {
+        // A damaged file gives an error or a wrong answer, never a panic or an endless loop.
+        #[test]
+        fn damage_is_survived(changes in proptest::collection::vec((0..65536_usize, proptest::num::u8::ANY), 1..8), cut in 8192..65536_usize) {
+            let mut file = Vec::new();
+            write(&entries(300), 1 << 20, &mut file).unwrap();
+            file.truncate(cut);
+            for (at, byte) in changes {
+                let len = file.len();
+                file[at % len] = byte;
+            }
+            let lmdb = Lmdb { store: Store::Memory(file), page_size: PAGE };
+            for i in 0..300 {
+                let _ = lmdb.find(format!("key{i}@example.com\0").as_bytes());
+            }
+            let _ = lmdb.each(&mut |_, _| true);
+        }
+    }
+}
