@@ -396,8 +396,9 @@ mod tests {
 
     proptest::proptest! {
         #![proptest_config(proptest::test_runner::Config::with_cases(40))]
+        // S-TABLE-01, S-TABLE-03, S-TABLE-04
         #[test]
-        fn s_table_01_03_04_round_trip(
+        fn round_trip(
             entries in proptest::collection::btree_map(
                 proptest::collection::vec(1..255_u8, 1..400), proptest::collection::vec(1..255_u8, 0..3000), 0..80)
         ) {
@@ -450,8 +451,9 @@ mod tests {
         assert!(error.starts_with("dict_cdb_open: inappropriate open flags"));
     }
 
+    // S-TABLE-22
     #[test]
-    fn s_table_22_readers_see_the_old_table_or_the_new_one() {
+    fn readers_see_the_old_table_or_the_new_one() {
         let folder = tempfile::tempdir().unwrap();
         for kind in KINDS {
             let spec = format!("{kind}:{}/t", folder.path().display());

@@ -138,8 +138,9 @@ if 12.0.0.0/8
 ! 12.1.0.0/16        open
 ";
 
+    // S-TABLE-07
     #[test]
-    fn s_table_07_rules_in_order() {
+    fn rules_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cidr");
         std::fs::write(&path, TABLE).unwrap();
@@ -178,15 +179,17 @@ if 12.0.0.0/8
         );
     }
 
+    // S-TABLE-07
     #[test]
-    fn s_table_07_negation_stays_in_its_family() {
+    fn negation_stays_in_its_family() {
         let table = open("cidr:{{!10.0.0.0/8 outside}, {::/0 six}}", OpenFlags::default(), &collecting().0).unwrap();
         let ask = |key: &str| table.lookup(key.into()).unwrap().map(|value| value.to_string());
         assert_eq!((ask("11.1.1.1"), ask("10.1.1.1"), ask("::1")), (Some("outside".into()), None, Some("six".into())));
     }
 
+    // S-TABLE-07
     #[test]
-    fn s_table_07_inline() {
+    fn inline() {
         let table = open("cidr:{{1.2.3.0/24 x}, {::/0 six}}", OpenFlags::default(), &collecting().0).unwrap();
         assert_eq!(table.lookup("1.2.3.4".into()).unwrap(), Some("x".into()));
         assert_eq!(table.lookup("::1".into()).unwrap(), Some("six".into()));

@@ -190,8 +190,9 @@ mod tests {
     }
 
     // Answers of parity scenario maps/composite, and by postmap -q.
+    // S-TABLE-12
     #[test]
-    fn s_table_12_unionmap() {
+    fn unionmap() {
         assert_eq!(ask("unionmap:{inline:{a=1},inline:{a=2},static:x}", "a"), some("1,2,x"));
         assert_eq!(ask("unionmap:{inline:{a=1},inline:{b=2}}", "b"), some("2"));
         assert_eq!(ask("unionmap:{inline:{a=1}}", "q"), Ok(None));
@@ -202,8 +203,9 @@ mod tests {
         assert_eq!(ask("unionmap:{{static:a}}", "q"), Err("unsupported dictionary type: {static".into()));
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_pipemap() {
+    fn pipemap() {
         assert_eq!(ask("pipemap:{inline:{a=B},inline:{b=c}}", "A"), some("c"));
         assert_eq!(ask("pipemap:{inline:{a=b},inline:{b=c}}", "b"), Ok(None));
         assert_eq!(ask("pipemap:{inline:{b=c},fail:a}", "a"), Ok(None));
@@ -214,8 +216,9 @@ mod tests {
         assert!(table.whole_keys_only());
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_randmap() {
+    fn randmap() {
         assert_eq!(ask("randmap:{only}", "a"), some("only"));
         assert_eq!(ask("randmap:{{a b}}", "a"), some("{a b}"));
         assert_eq!(ask("randmap:only", "a"), Err("bad syntax: \"randmap:only\"; need \"randmap:{value...}\"".into()));

@@ -191,8 +191,9 @@ mod tests {
         std::thread::sleep(Duration::from_millis(FRESH_MS + 2));
     }
 
+    // S-TABLE-04
     #[test]
-    fn s_table_04_changes_are_seen_without_reload() {
+    fn changes_are_seen_without_reload() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         std::fs::write(&path, "one").unwrap();
@@ -204,8 +205,9 @@ mod tests {
         assert_eq!(*file.get().unwrap(), "two");
     }
 
+    // S-TABLE-21
     #[test]
-    fn s_table_21_a_removed_file_is_an_error_until_it_is_back() {
+    fn a_removed_file_is_an_error_until_it_is_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         std::fs::write(&path, "one").unwrap();

@@ -137,8 +137,9 @@ mod tests {
         logical_lines(text.as_bytes()).map(|line| (line.number, line.text.to_string())).collect()
     }
 
+    // S-TABLE-15
     #[test]
-    fn s_table_15_comments_and_continuations() {
+    fn comments_and_continuations() {
         assert_eq!(lines("# c\nk1 v1\n more\n\n# c\n more2\nk2 v2\n  \n"), [(2, "k1 v1 more more2".to_string()), (7, "k2 v2".to_string())]);
     }
 

@@ -280,8 +280,9 @@ mod tests {
         DomainList::open_with("list", value, parents, &collecting().0).unwrap().matches(name.into()).unwrap()
     }
 
+    // S-TABLE-20
     #[test]
-    fn s_table_20_parents() {
+    fn parents() {
         assert!(domain("example.com", true, "a.b.Example.COM"));
         assert!(!domain("example.com", true, "notexample.com"));
         assert!(!domain("example.com", false, "a.example.com"));
@@ -322,8 +323,9 @@ mod tests {
         assert_eq!(*lines.lock().unwrap(), ["mynetworks: comment at end of line is not supported: # comment"]);
     }
 
+    // S-TABLE-21
     #[test]
-    fn s_table_21_what_cannot_be_read_is_an_error_when_met() {
+    fn what_cannot_be_read_is_an_error_when_met() {
         let (context, lines) = collecting();
         let list = DomainList::open_with("mydestination", "a.example /nosuchfile", false, &context).unwrap();
         assert!(list.matches("a.example".into()).unwrap());
@@ -342,8 +344,9 @@ mod tests {
         assert_eq!(*lines.lock().unwrap(), ["mynetworks: fail:x: table lookup problem"]);
     }
 
+    // S-MAP-13
     #[test]
-    fn s_map_13_networks() {
+    fn networks() {
         let (context, lines) = collecting();
         let list =
             AddressList::open_with("mynetworks", "127.0.0.0/8 [::1]/128 hash.example inline:{192.0.2.1=x}, 10.0.0.1/8", true, &context)

@@ -122,16 +122,18 @@ mod tests {
         Template::parse(text.into()).map(|template| template.expand(|n| groups.get(n).copied()).to_string())
     }
 
+    // S-TABLE-05
     #[test]
-    fn s_table_05_substitution() {
+    fn substitution() {
         assert_eq!(expand("$2 has $1, ${1}! $(2)x $$").unwrap(), "two has one, one! twox $");
         assert_eq!(expand("a$$b$1").unwrap(), "a$bone");
         assert_eq!(expand("[$1][$3]").unwrap(), "[one][]");
         assert_eq!(expand("plain").unwrap(), "plain");
     }
 
+    // S-TABLE-05
     #[test]
-    fn s_table_05_faults() {
+    fn faults() {
         assert_eq!(expand("$1x"), Err(TemplateError::NotNumeric("1x".into())));
         assert_eq!(expand("${1?x}"), Err(TemplateError::NotNumeric("1?x".into())));
         assert_eq!(expand("$0"), Err(TemplateError::OutOfRange("0".into())));

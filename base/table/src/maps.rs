@@ -389,8 +389,9 @@ mod tests {
     }
 
     // The orders below are those that a verbose Postfix logs for the same addresses.
+    // S-TABLE-19
     #[test]
-    fn s_table_19_rewriting_order() {
+    fn rewriting_order() {
         let local = |domain: &BStr| domain == "example.com";
         let search = AddressSearch::rewriting("+", LocalPart::When(&local));
         assert_eq!(
@@ -405,8 +406,9 @@ mod tests {
         assert_eq!(asked("alice+Foo", &search, false), ["alice+Foo", "alice"]);
     }
 
+    // S-TABLE-19
     #[test]
-    fn s_table_19_quoted_form_first() {
+    fn quoted_form_first() {
         let search = AddressSearch::rewriting("+", LocalPart::Always);
         assert_eq!(
             asked("q;u+x@example.com", &search, false),
@@ -424,8 +426,9 @@ mod tests {
         );
     }
 
+    // S-TABLE-20
     #[test]
-    fn s_table_20_access_and_transport_order() {
+    fn access_and_transport_order() {
         assert_eq!(
             asked("a.b+ext@sub.example.net", &AddressSearch::access("+", true), false),
             ["a.b+ext@sub.example.net", "a.b@sub.example.net", "sub.example.net", "example.net", "net", "a.b+ext@", "a.b@"]
@@ -436,8 +439,9 @@ mod tests {
         );
     }
 
+    // S-TABLE-19
     #[test]
-    fn s_table_19_extension_goes_with_forms_that_have_a_local_part() {
+    fn extension_goes_with_forms_that_have_a_local_part() {
         let (context, _) = collecting();
         let find = |table: &str| {
             let maps = Maps::open_with("maps", table, OpenFlags::default(), &context);
@@ -450,8 +454,9 @@ mod tests {
         assert_eq!(find("inline:{@b.example=z}"), found("z", ""));
     }
 
+    // S-TABLE-17
     #[test]
-    fn s_table_17_first_answer_wins_and_a_failure_stops() {
+    fn first_answer_wins_and_a_failure_stops() {
         let (context, lines) = collecting();
         let maps = |value: &str| Maps::open_with("maps", value, OpenFlags::default(), &context);
         assert_eq!(maps("inline:{a=1}, inline:{a=2}").find("a".into()).unwrap(), Some("1".into()));
@@ -465,8 +470,9 @@ mod tests {
         );
     }
 
+    // S-TABLE-21
     #[test]
-    fn s_table_21_unavailable() {
+    fn unavailable() {
         let (context, lines) = collecting();
         let maps = Maps::open_with("virtual_alias_maps", "hash:/nosuch/vv nosuch:x", OpenFlags::default(), &context);
         assert!(maps.find("a".into()).is_err());

@@ -96,8 +96,9 @@ mod tests {
         assert!(!holds("192.168.1.0/25", "192.168.1.128"));
     }
 
+    // S-TABLE-07
     #[test]
-    fn s_table_07_faults_in_postfix_words() {
+    fn faults_in_postfix_words() {
         for (pattern, error) in [
             ("10.0.0.1/8", "non-null host address bits in \"10.0.0.1/8\", perhaps you should use \"10.0.0.0/8\" instead"),
             ("300.1.1.1", "bad address pattern: \"300.1.1.1\""),

@@ -187,8 +187,9 @@ mod tests {
     }
 
     // Answers of Postfix, from parity scenario maps/patterns and by postmap -q.
+    // S-TABLE-05
     #[test]
-    fn s_table_05_flags_and_groups() {
+    fn flags_and_groups() {
         for (table, key, answer) in [
             ("pcre:{{/^(?<user>[a-z]+)\\+/x named $1}}", "joe+x", Some("named joe")),
             ("pcre:{{/a.b/ dotall}}", "a\nb", Some("dotall")),
@@ -207,8 +208,9 @@ mod tests {
         }
     }
 
+    // S-TABLE-05
     #[test]
-    fn s_table_05_faults() {
+    fn faults() {
         let (answer, lines) = ask("pcre:{{/(unbalanced/ z}, {/[/ w}, {/x/X ex}, {/z0/ $0}}", "x");
         assert_eq!(answer.as_deref(), Some("ex"));
         let texts: Vec<_> = lines.iter().map(|line| line.split_once("}}, ").unwrap().1).collect();

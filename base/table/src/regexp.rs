@@ -143,8 +143,9 @@ endif
   value here
 ";
 
+    // S-TABLE-05
     #[test]
-    fn s_table_05_rules() {
+    fn rules() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("regexp");
         std::fs::write(&path, RULES).unwrap();
@@ -165,8 +166,9 @@ endif
         assert_eq!(table.lookup("@".into()).unwrap(), None);
     }
 
+    // S-TABLE-05
     #[test]
-    fn s_table_05_faults() {
+    fn faults() {
         let bad = r"/unclosed   x
 /good/      y
 /(unbalanced/   z

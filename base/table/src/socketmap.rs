@@ -154,8 +154,9 @@ mod tests {
         });
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_socketmap() {
+    fn socketmap() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         server(&path);

@@ -164,8 +164,9 @@ pub(crate) mod tests {
         port
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_tcp() {
+    fn tcp() {
         let port = line_server(|line| {
             Some(match line {
                 "get a" => "200 one%20value\n".into(),

@@ -251,16 +251,18 @@ mod tests {
         Ok(Some(text.into()))
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_static() {
+    fn static() {
         assert_eq!(ask("static:value", "a"), some("value"));
         assert_eq!(ask("static:{ some value }", "a"), some("some value"));
         assert_eq!(ask("static:{a,b}", "x"), some("a,b"));
         assert_eq!(ask("static:{a", "x"), Err("bad static:name syntax: missing '}' in \"{a\"".into()));
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_inline() {
+    fn inline() {
         let spec = "inline:{{a=one two},{b = x}, { c=d }, e=}";
         for (key, value) in [("a", "one two"), ("A", "one two"), ("b", "x"), ("c", "d"), ("e", "")] {
             assert_eq!(ask(spec, key), some(value), "{key}");
@@ -278,8 +280,9 @@ mod tests {
         }
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_texthash_with_faults() {
+    fn texthash_with_faults() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t");
         std::fs::write(&path, "a  one\nB  two\na  three\nk\n\"x y\"  z\n").unwrap();
@@ -297,8 +300,9 @@ mod tests {
         );
     }
 
+    // S-TABLE-12
     #[test]
-    fn s_table_12_fail_environ_internal() {
+    fn fail_environ_internal() {
         assert_eq!(ask("fail:x", "a"), Err("Application error".into()));
         assert_eq!(ask("internal:x", "a"), Ok(None));
         // Keys are folded, so names of upper case are found with case kept only, as in Postfix.

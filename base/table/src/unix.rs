@@ -54,8 +54,9 @@ mod tests {
     use crate::context::collecting;
     use crate::open::{OpenFlags, open};
 
+    // S-TABLE-08
     #[test]
-    fn s_table_08_passwd_and_group() {
+    fn passwd_and_group() {
         let users = open("unix:passwd.byname", OpenFlags::default(), &collecting().0).unwrap();
         let root = users.lookup("ROOT".into()).unwrap().unwrap().to_string();
         assert!(root.starts_with("root:x:0:0:") && root.matches(':').count() == 6, "{root}");

@@ -114,8 +114,9 @@ fn same(got: &Entries, expected: &Entries, kind: &str) {
 
 const KINDS: [&str; 4] = ["hash", "btree", "lmdb", "cdb"];
 
+// S-TABLE-01, S-TABLE-03, S-TABLE-04
 #[test]
-fn s_table_01_03_04_postfix_reads_ours() {
+fn postfix_reads_ours() {
     let Some(postfix) = Postfix::find() else { return };
     let (entries, folder) = (entries(), tempfile::tempdir().unwrap());
     let keys: String = entries.keys().map(|key| format!("{key}\n")).collect();
@@ -132,8 +133,9 @@ fn s_table_01_03_04_postfix_reads_ours() {
     }
 }
 
+// S-TABLE-01, S-TABLE-03, S-TABLE-04
 #[test]
-fn s_table_01_03_04_we_read_those_of_postfix() {
+fn we_read_those_of_postfix() {
     let Some(postfix) = Postfix::find() else { return };
     let (entries, folder) = (entries(), tempfile::tempdir().unwrap());
     for kind in KINDS {
@@ -151,8 +153,9 @@ fn s_table_01_03_04_we_read_those_of_postfix() {
     }
 }
 
+// S-TABLE-01, S-TABLE-04
 #[test]
-fn s_table_01_04_each_side_changes_the_files_of_the_other() {
+fn each_side_changes_the_files_of_the_other() {
     let Some(postfix) = Postfix::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     for kind in ["hash", "btree", "lmdb"] {

@@ -3,7 +3,7 @@
 use crate::query::each_line;
 use crate::{Failed, Place};
 use bstr::{BStr, ByteSlice};
-use posthaste_mime::{Block, Fault, Handler, Header, Machine, Options};
+use posthaste_mime::{Block, Fault, Handler, Header, HeadersEnd, Machine, Options};
 use std::io::BufRead;
 
 /// What is done with a key.
@@ -12,9 +12,8 @@ type Ask<'a> = &'a mut dyn FnMut(&BStr) -> Result<(), Failed>;
 /// Calls `ask` with each key.
 pub fn keys(place: &Place, input: &mut dyn BufRead, ask: Ask<'_>) -> Result<(), Failed> {
     let mut machine = Machine::new(Options { mime: place.options.mime, header_size_limit: usize::MAX, ..Options::default() });
-    let mut handler = Keys { headers: place.options.headers, body: place.options.body, ask, ended: false };
+    let mut handler = Keys { headers: place.options.headers, body: place.options.body, ask };
     each_line(place, input, &mut |line| machine.line(line, true, &mut handler))?;
-    handler.ended = true;
     machine.end(&mut handler)
 }
 
@@ -22,8 +21,6 @@ struct Keys<'a> {
     headers: bool,
     body: bool,
     ask: Ask<'a>,
-    /// The input is at its end.
-    ended: bool,
 }
 
 impl Handler for Keys<'_> {
@@ -39,9 +36,13 @@ impl Handler for Keys<'_> {
         (self.ask)([name, rest].concat().as_bstr())
     }
 
-    fn headers_end(&mut self, block: Block, separated: bool) -> Result<(), Failed> {
+    fn headers_end(&mut self, block: Block, end: HeadersEnd) -> Result<(), Failed> {
         // The empty line; after the message's own headers it is there for the reader even where it is missing.
-        if self.body && !self.ended && (separated || block == Block::Top) { (self.ask)("".into()) } else { Ok(()) }
+        if self.body && (end == HeadersEnd::EmptyLine || (end == HeadersEnd::NoHeader && block == Block::Top)) {
+            (self.ask)("".into())
+        } else {
+            Ok(())
+        }
     }
 
     fn body(&mut self, line: &[u8], _whole: bool, _at: u64) -> Result<(), Failed> {
@@ -64,11 +65,10 @@ mod tests {
             Ok(())
         };
         let mut machine = Machine::new(Options { mime, ..Options::default() });
-        let mut handler = Keys { headers, body, ask: &mut ask, ended: false };
+        let mut handler = Keys { headers, body, ask: &mut ask };
         for line in message.lines() {
             assert!(machine.line(line.as_bytes(), true, &mut handler).is_ok());
         }
-        handler.ended = true;
         assert!(machine.end(&mut handler).is_ok());
         seen
     }

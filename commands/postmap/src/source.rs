@@ -101,8 +101,9 @@ mod tests {
         Entry::Pair(key.into(), value.into())
     }
 
+    // S-TABLE-15
     #[test]
-    fn s_table_15_pairs() {
+    fn pairs() {
         assert_eq!(pair(b"key \t tabs   and  spaces\t", false), made("key", "tabs   and  spaces"));
         assert_eq!(pair(b"key3", false), Entry::Skip("expected format: key whitespace value".into()));
         assert!(matches!(pair(b"k: v", false), Entry::Dubious(..)));
@@ -110,8 +111,9 @@ mod tests {
     }
 
     // What Postfix's postalias -s shows for these lines.
+    // S-TABLE-16
     #[test]
-    fn s_table_16_aliases() {
+    fn aliases() {
         for (line, key, value) in [
             ("a1: x,y", "a1", "x, y"),
             ("a2: x , y", "a2", "x, y"),

@@ -159,16 +159,18 @@ mod tests {
         Query { table: table.into(), keep_case: false, raw_bytes: false, check: false, key: key.into() }
     }
 
+    // S-TABLE-09
     #[test]
-    fn s_table_09_only_what_is_listed_with_proxy() {
+    fn only_what_is_listed_with_proxy() {
         let names = service("proxy:unix:passwd.byname, hash:/x unionmap:{proxy:static:a, static:b}").approved;
         let mut names: Vec<_> = names.iter().map(String::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["static:a", "unix:passwd.byname"]);
     }
 
+    // S-TABLE-09
     #[tokio::test(flavor = "current_thread")]
-    async fn s_table_09_answers() {
+    async fn answers() {
         let service = service("proxy:inline:{a=1} proxy:fail:x proxy:unix:passwd.byname");
         let ask = async |table: &str, key: &str| {
             let answer = service.answer(query(table, key)).await;
@@ -181,8 +183,9 @@ mod tests {
         assert!(ask("unix:passwd.byname", "root").await.1.starts_with("root:"));
     }
 
+    // S-TABLE-09
     #[tokio::test(flavor = "current_thread")]
-    async fn s_table_09_requests_on_one_connection() {
+    async fn requests_on_one_connection() {
         let (mut here, mut there) = UnixStream::pair().unwrap();
         let service = service("proxy:inline:{a=1,b=2}");
         let mut out = Vec::new();

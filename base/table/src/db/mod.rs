@@ -121,8 +121,9 @@ mod tests {
 
     // The files were made by libdb 5.3's own db_load with pages of 512 bytes: several buckets and levels, a key of 700 and a value of 3000
     // bytes off the page, both byte orders; the little-endian ones have keys and values that end with NUL.
+    // S-TABLE-01
     #[test]
-    fn s_table_01_files_of_libdb_in_both_byte_orders() {
+    fn files_of_libdb_in_both_byte_orders() {
         for (name, null) in [("hash-little.db", "\0"), ("hash-big.db", ""), ("btree-little.db", "\0"), ("btree-big.db", "")] {
             let db = db(name);
             let get = |key: &str| db.find(format!("{key}{null}").as_bytes()).unwrap().map(|v| String::from_utf8(v).unwrap());
@@ -149,8 +150,9 @@ mod tests {
         }
     }
 
+    // S-TABLE-01
     #[test]
-    fn s_table_01_files_of_postmap() {
+    fn files_of_postmap() {
         for name in ["postmap-hash.db", "postmap-btree.db"] {
             assert_eq!(db(name).find(b"key2\0").unwrap(), Some(b"value2\0".to_vec()), "{name}");
             assert_eq!(db(name).find(b"key3\0").unwrap(), None, "{name}");
