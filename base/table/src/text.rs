@@ -253,7 +253,7 @@ mod tests {
 
     // S-TABLE-12
     #[test]
-    fn static() {
+    fn static_tables() {
         assert_eq!(ask("static:value", "a"), some("value"));
         assert_eq!(ask("static:{ some value }", "a"), some("some value"));
         assert_eq!(ask("static:{a,b}", "x"), some("a,b"));
@@ -262,7 +262,7 @@ mod tests {
 
     // S-TABLE-12
     #[test]
-    fn inline() {
+    fn inline_tables() {
         let spec = "inline:{{a=one two},{b = x}, { c=d }, e=}";
         for (key, value) in [("a", "one two"), ("A", "one two"), ("b", "x"), ("c", "d"), ("e", "")] {
             assert_eq!(ask(spec, key), some(value), "{key}");
