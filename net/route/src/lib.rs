@@ -154,7 +154,7 @@ impl Router {
             relocated_maps: Maps::open("relocated_maps", &config.text("relocated_maps")?, config),
             relocated_prefix: config.bool("relocated_prefix_enable")?,
             unknown_alias_text: if named { "5.1.1 User unknown in virtual alias table" } else { "5.1.1 User unknown" }.into(),
-            log: Logger::new(&format!("{}/trivial-rewrite", config.text("syslog_name")?)),
+            log: Logger::program(config, "trivial-rewrite")?,
             seen: Mutex::default(),
         })
     }

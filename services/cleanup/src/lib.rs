@@ -1,7 +1,7 @@
-//! cleanup(8): the way of a message into the queue.
+//! cleanup(8): what is done to a message before it is queued.
 //!
-//! Done as a library by the services that receive mail. An entry in master.cf is the profile that `cleanup_service_name` selects; its process
-//! answers nobody.
+//! The programs that queue mail (smtpd, pickup, local, bounce) do this themselves, as a library; the entry in master.cf that
+//! `cleanup_service_name` names configures it, with its `-o` overrides. The service itself answers nobody.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! trivial-rewrite(8): rewriting and resolving.
+//! trivial-rewrite(8): rewriting and resolving of addresses.
 //!
-//! Done as a library by the services that need it. An entry in master.cf is the profile that `rewrite_service_name` selects; its process
+//! The programs that need it (smtpd, qmgr, and those that run cleanup) do this themselves, as a library. An entry in master.cf may stay; it
 //! answers nobody.
 
 #![forbid(unsafe_code)]
