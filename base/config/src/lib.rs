@@ -24,6 +24,7 @@ pub mod list;
 pub mod master_cf;
 pub mod network;
 pub mod parameters;
+mod profile;
 pub mod table;
 
 pub use expand::{Level, MacroError};

@@ -105,8 +105,10 @@ pub struct Router {
 const SEEN_MAX: usize = 1000;
 
 impl Router {
-    /// From main.cf; `verify` uses the `address_verify_…` twins of the transport parameters.
+    /// From main.cf with the overrides of the master.cf entry that `rewrite_service_name` names; `verify` uses the `address_verify_…`
+    /// twins of the transport parameters.
     pub fn open(config: &Config, verify: bool) -> Result<Router, ConfigError> {
+        let config = &config.service_profile("trivial-rewrite", &config.text("rewrite_service_name")?)?;
         let twin = |name: &str| if verify { format!("address_verify_{name}") } else { name.to_owned() };
         let text = |name: &str| config.text(&twin(name));
         let transport = |name: &str| {

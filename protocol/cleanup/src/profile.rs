@@ -80,8 +80,12 @@ pub(crate) enum EndOfHeaderAction {
 }
 
 impl Profile {
-    /// From main.cf with the overrides of the cleanup entry.
+    /// From main.cf with the overrides of the master.cf entry that `cleanup_service_name` names in `config`: that of the calling service,
+    /// whose own overrides do not count otherwise.
     pub fn open(config: &Config) -> Result<Arc<Profile>, ConfigError> {
+        let config = &config.service_profile("cleanup", &config.text("cleanup_service_name")?)?;
+        // Postfix's cleanup leaves completion of addresses to trivial-rewrite.
+        let rewriting = config.service_profile("trivial-rewrite", &config.text("rewrite_service_name")?)?;
         let maps = |name: &str| Ok::<_, ConfigError>(Maps::open(name, &config.text(name)?, config));
         let number = |name: &str| Ok::<_, ConfigError>(usize::try_from(config.int(name)?).unwrap_or(usize::MAX));
         let classes = |name: &str| Classes::parse(name, &config.text(name)?);
@@ -99,7 +103,7 @@ impl Profile {
             log: Logger::program(config, "cleanup")?,
             style: Style::from_config(config)?,
             bounce_log_compatible: config.bool("backwards_bounce_logfile_compatibility")?,
-            rewriter: Rewriter::open(config)?,
+            rewriter: Rewriter::open(&rewriting)?,
             locals: LocalDomains::open(config)?,
             recipient_delimiter: config.text("recipient_delimiter")?,
             owner_request_special: config.bool("owner_request_special")?,
