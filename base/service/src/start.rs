@@ -56,7 +56,9 @@ fn configure(spec: &Spec, arguments: &Arguments) -> Result<(Config, Logger), Fat
     for warning in config.warnings() {
         warn!(log, "{warning}");
     }
-    posthaste_log::open(&config, Kind::Daemon, arguments.stderr || arguments.stand_alone && posthaste_log::on_terminal())?;
+    // `sendmail -bs` runs this as its user, who may be anywhere and may not open the log file.
+    let kind = if arguments.stand_alone { Kind::Command } else { Kind::Daemon };
+    posthaste_log::open(&config, kind, arguments.stderr || arguments.stand_alone && posthaste_log::on_terminal())?;
     Ok((config, log))
 }
 

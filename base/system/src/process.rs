@@ -54,6 +54,14 @@ pub fn kill(process: i32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(process, signal) })
 }
 
+/// Whether this process leads its process group, so that a signal to the group reaches its children and nobody else.
+///
+/// A group from outside of our PID namespace (a container's first process) shows as 0, which rustix's `getpgrp` cannot hold.
+pub fn leads_group() -> bool {
+    // SAFETY: neither call takes anything or can fail.
+    unsafe { libc::getpgrp() == libc::getpid() }
+}
+
 /// Has the kernel end this process by SIGALRM after so many seconds, unless the next call comes before. Zero calls it off.
 pub fn alarm(seconds: u32) {
     // SAFETY: a plain number.

@@ -419,8 +419,7 @@ impl Master {
         let mut children: Vec<i32> =
             self.services.iter().filter_map(|service| service.running.as_ref()).map(|running| running.pid).collect();
         children.extend(self.leaving.keys());
-        let leads_group = rustix::process::getpgrp() == rustix::process::getpid();
-        if leads_group {
+        if process::leads_group() {
             // Commands that services have started are in the group too. Our own SIGTERM is blocked.
             let _ = process::kill(0, SIGTERM);
         } else {

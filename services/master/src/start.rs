@@ -121,6 +121,11 @@ fn start(options: Options) -> Result<ExitCode, String> {
     posthaste_log::open(&config, Kind::Daemon, options.keep_terminal).map_err(|error| error.to_string())?;
     let log = Logger::program(&config, "master").map_err(|error| error.to_string())?.with_verbose(options.verbose);
 
+    let witness = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(|place| format!(" ({}, line {})", place.file(), place.line())).unwrap_or_default();
+        witness.log(posthaste_log::Level::Panic, format_args!("{}{place}", panic.payload_as_str().unwrap_or("no reason given")));
+    }));
     match serve(options, config, directory, owner, &log, ready) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
