@@ -1,5 +1,6 @@
 //! One client from connect to disconnect: reads, writes, waits, and does what the protocol engine asks for.
 
+use crate::ask::ask;
 use crate::limits::{Event, Exceeded, Ticket};
 use crate::mail::{self, Mail};
 use crate::restrictions::{Memory, refuse};
@@ -7,6 +8,7 @@ use crate::settings::Settings;
 use crate::transport::Transport;
 use crate::{Parameters, Smtpd, report};
 use posthaste_dns::NameStatus as DnsName;
+use posthaste_ipc::flush;
 use posthaste_log::{Level, warn};
 use posthaste_smtp_protocol::server::{self, Check, Client, Lost, NameStatus, Session, Step, Verdict, notice};
 use std::io;
@@ -171,7 +173,7 @@ impl Task<'_> {
                     transaction.actions.extend(checked.actions);
                 }
                 match (check, checked.verdict) {
-                    (Check::Etrn, Verdict::Accept) => self.flush_site(),
+                    (Check::Etrn, Verdict::Accept) => Box::pin(self.flush_site()).await,
                     (_, verdict) => verdict,
                 }
             }
@@ -211,11 +213,25 @@ impl Task<'_> {
         need > 0 && self.smtpd.space.free(&self.smtpd.queue) < need
     }
 
-    /// ETRN was permitted: ask for the site's mail to be sent.
-    fn flush_site(&mut self) -> Verdict {
+    /// ETRN was permitted: ask for the site's mail to be sent (RFC 1985).
+    async fn flush_site(&mut self) -> Verdict {
         let domain = self.session.written().to_owned();
-        warn!(self.smtpd.log, "reject: ETRN {domain}... from {}", self.session.label());
-        Verdict::Reply(format!("459 <{domain}>: service unavailable"))
+        let request = flush::Request::Site(domain.clone());
+        let answer =
+            ask::<_, flush::Answer>(&self.settings.flush, flush::Request::FRAME, &request, flush::Answer::FRAME, self.settings.ipc_timeout)
+                .await;
+        match answer {
+            Ok(flush::Answer::Ok) => Verdict::Accept,
+            Ok(flush::Answer::Refused) => {
+                warn!(self.smtpd.log, "reject: ETRN {domain}... from {}", self.session.label());
+                Verdict::Reply(format!("459 <{domain}>: service unavailable"))
+            }
+            Ok(flush::Answer::Failed) => Verdict::Reply("458 Unable to queue messages".into()),
+            Err(error) => {
+                warn!(self.smtpd.log, "problem talking to service {}: {error}", self.settings.flush.display());
+                Verdict::Reply("458 Unable to queue messages".into())
+            }
+        }
     }
 
     /// Sends the replies.

@@ -7,6 +7,7 @@ use posthaste_log::Logger;
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::{self, BareNewline, notice};
 use posthaste_table::{Maps, StringList};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the shell around the protocol needs.
@@ -38,6 +39,9 @@ pub struct Settings {
     pub port_logging: bool,
     /// `local_header_rewrite_clients`.
     pub rewrite: Vec<RewriteClients>,
+    /// The socket of `flush_service_name`, and how long to wait for it.
+    pub flush: PathBuf,
+    pub ipc_timeout: Duration,
     /// `in_flow_delay`.
     pub in_flow_delay: Duration,
 }
@@ -93,6 +97,8 @@ impl Settings {
             filter_notices: split_list(&config.text("internal_mail_filter_classes")?).any(|word| word == "notify"),
             port_logging: config.bool("smtpd_client_port_logging")?,
             rewrite: rewrite_clients(config)?,
+            flush: PathBuf::from("public").join(config.text("flush_service_name")?),
+            ipc_timeout: config.time("ipc_timeout")?,
             in_flow_delay: config.time("in_flow_delay")?,
         })
     }

@@ -58,7 +58,7 @@ impl Evaluation<'_> {
             Ok(None) => Outcome::Dunno,
             Ok(Some(value)) => {
                 let key = key.unwrap_or_else(|| if subject == Subject::Client { self.session.client().name.clone() } else { name.clone() });
-                self.result(maps, value.as_bstr(), key.as_bstr(), subject).await
+                self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await
             }
             Err(error) => self.lookup_failed(&error, name.as_bstr(), subject),
         }
@@ -80,7 +80,7 @@ impl Evaluation<'_> {
     }
 
     /// Acts on the right-hand side of an access table, found for `key`.
-    pub async fn result(&mut self, maps: &Maps, value: &BStr, key: &BStr, subject: Subject) -> Outcome {
+    pub async fn result(&mut self, table: &str, value: &BStr, key: &BStr, subject: Subject) -> Outcome {
         let name = self.name_of(subject);
         let name = name.as_bstr();
         let value = value.trim_ascii().as_bstr();
@@ -89,7 +89,6 @@ impl Evaluation<'_> {
             None => (value, BStr::new(b"")),
         };
         let class = subject.class();
-        let table = maps.title();
         let codes = &self.rules.codes;
         let upper = word.to_ascii_uppercase();
         let place = self.session.place();

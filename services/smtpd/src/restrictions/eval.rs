@@ -252,6 +252,8 @@ impl<'a> Evaluation<'a> {
             R::PermitDnsListAddress(list) => Box::pin(self.permit_address_list(list)).await,
             R::RejectDnsList(what, list) => Box::pin(self.reject_name_list(*what, list)).await,
             R::PermitDnsList(what, list) => Box::pin(self.permit_name_list(*what, list)).await,
+            R::RejectUnverified(what) => Box::pin(self.reject_unverified(*what)).await,
+            R::Policy(policy) => Box::pin(self.policy(policy, subject)).await,
             R::Class(name) => match self.rules.classes.get(name) {
                 Some(list) => self.nested(list, subject).await,
                 None => Outcome::Dunno,

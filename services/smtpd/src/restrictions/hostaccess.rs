@@ -136,7 +136,7 @@ impl Evaluation<'_> {
         let name = self.name_of(subject);
         let outcome = match value {
             Ok(None) => return Outcome::Dunno,
-            Ok(Some(value)) => Box::pin(self.result(maps, value.as_bstr(), key.as_bstr(), subject)).await,
+            Ok(Some(value)) => Box::pin(self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject)).await,
             Err(error) => return self.lookup_failed(&error, name.as_bstr(), subject),
         };
         if outcome == Outcome::Permit {

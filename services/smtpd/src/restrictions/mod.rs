@@ -11,7 +11,9 @@ mod expand;
 mod hostaccess;
 mod hosts;
 mod parse;
+mod policy;
 mod reply;
+mod unverified;
 
 use crate::mail::Mail;
 use bstr::ByteSlice;
@@ -24,6 +26,7 @@ use posthaste_route::{Route, Router};
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::{Action, Check, Client, Refusal, Session, Verdict};
 use posthaste_table::{AddressList, DomainList, Maps};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -74,6 +77,10 @@ pub struct Rules {
     codes: Codes,
     maps_rbl_reject_code: u16,
     double_bounce: String,
+    verification: unverified::Verification,
+    /// The value of `$stress`, for policy servers.
+    stress: String,
+    instances: Cell<u32>,
     router: Arc<Router>,
     resolver: Resolver,
     log: Logger,
@@ -109,6 +116,8 @@ pub struct Memory {
     sender: Option<Reject>,
     /// Where the present sender would be sent, from MAIL on.
     sender_route: Option<Route>,
+    /// Names the present message for policy servers; empty until one is asked.
+    instance: String,
 }
 
 /// The result of a check.
@@ -213,6 +222,9 @@ impl Rules {
                 unknown_helo_defers: defers("unknown_helo_hostname_tempfail_action")?,
             },
             maps_rbl_reject_code: code("maps_rbl_reject_code")?,
+            verification: unverified::Verification::open(config)?,
+            stress: config.lookup("stress")?.unwrap_or_default(),
+            instances: Cell::new(0),
             double_bounce: config.text("double_bounce_sender")?,
             router,
             resolver,
@@ -258,6 +270,7 @@ impl Rules {
                 evaluation.keep_deferral(outcome)
             }
             Check::Mail => {
+                evaluation.memory.instance.clear();
                 let outcome = evaluation.sender_address();
                 if outcome.ends() || self.delay_reject {
                     return outcome;

@@ -1,6 +1,7 @@
 //! From `smtpd_…_restrictions` to a list of [`Restriction`]s, with their tables open.
 
 use super::dnslist::DnsList;
+use super::policy::Policy;
 use bstr::BStr;
 use posthaste_config::{Config, ConfigError, braced, split_list};
 use posthaste_table::Maps;
@@ -96,6 +97,8 @@ pub enum Restriction {
     PermitDnsListAddress(Rc<DnsList>),
     /// A sender login check by the names of its parts: it means nothing without SASL.
     SenderLogin(&'static [&'static str]),
+    RejectUnverified(Subject),
+    Policy(Rc<Policy>),
     /// A restriction class.
     Class(Rc<str>),
     /// Not known: a configuration error for the client that meets it.
@@ -112,13 +115,14 @@ pub enum Restriction {
 pub struct Parser<'a> {
     config: &'a Config,
     tables: HashMap<String, Arc<Maps>>,
+    policies: HashMap<String, Rc<Policy>>,
     classes: Vec<String>,
 }
 
 impl<'a> Parser<'a> {
     pub fn new(config: &'a Config) -> Result<Parser<'a>, ConfigError> {
         let classes = split_list(&config.text("smtpd_restriction_classes")?).map(str::to_owned).collect();
-        Ok(Parser { config, tables: HashMap::new(), classes })
+        Ok(Parser { config, tables: HashMap::new(), policies: HashMap::new(), classes })
     }
 
     /// The list of the parameter `name`; `subject` is what a bare `type:table` looks at.
@@ -141,8 +145,17 @@ impl<'a> Parser<'a> {
 
     fn list(&mut self, value: &str, subject: Subject) -> Vec<Item> {
         let classes = self.classes.clone();
-        let mut open = |spec: &str| Some(self.open(spec));
-        parse(value, subject, &classes, &mut open)
+        parse(value, subject, &classes, &mut Some(self))
+    }
+
+    /// Lists share their connections to a policy server only if it is written alike.
+    fn policy(&mut self, spec: &str) -> Result<Rc<Policy>, String> {
+        if let Some(policy) = self.policies.get(spec) {
+            return Ok(Rc::clone(policy));
+        }
+        let policy = Rc::new(Policy::parse(spec, self.config)?);
+        self.policies.insert(spec.to_owned(), Rc::clone(&policy));
+        Ok(policy)
     }
 
     fn open(&mut self, spec: &str) -> Arc<Maps> {
@@ -153,10 +166,10 @@ impl<'a> Parser<'a> {
 
 /// Parses a list that came out of an access table: no tables may be named in it.
 pub fn parse_result(value: &str, subject: Subject, classes: &[String]) -> Vec<Item> {
-    parse(value, subject, classes, &mut |_| None)
+    parse(value, subject, classes, &mut None)
 }
 
-fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut(&str) -> Option<Arc<Maps>>) -> Vec<Item> {
+fn parse(value: &str, subject: Subject, classes: &[String], parser: &mut Option<&mut Parser<'_>>) -> Vec<Item> {
     use Restriction as R;
     let mut words = split_list(value);
     let mut list = Vec::new();
@@ -164,13 +177,13 @@ fn parse(value: &str, subject: Subject, classes: &[String], open: &mut dyn FnMut
         // `{ check_policy_service inet:…, timeout=5s }`: braces keep a restriction with its arguments together.
         if let Some(inner) = braced(word) {
             match inner {
-                Ok(inner) => list.extend(parse(inner, subject, classes, open)),
+                Ok(inner) => list.extend(parse(inner, subject, classes, parser)),
                 Err(error) => list.push(Item { name: Rc::from(word), rule: R::Broken(error) }),
             }
             continue;
         }
         let name = word.to_ascii_lowercase();
-        let rule = rule(word, &name, &mut words, subject, classes, open);
+        let rule = rule(word, &name, &mut words, subject, classes, parser);
         list.push(Item { name: Rc::from(word), rule });
     }
     list
@@ -182,7 +195,7 @@ fn rule<'a>(
     words: &mut impl Iterator<Item = &'a str>,
     subject: Subject,
     classes: &[String],
-    open: &mut dyn FnMut(&str) -> Option<Arc<Maps>>,
+    parser: &mut Option<&mut Parser<'_>>,
 ) -> Restriction {
     use Restriction as R;
     if let Some((what, hosts)) = access_check(name) {
@@ -192,7 +205,7 @@ fn rule<'a>(
         if !spec.contains(':') {
             return R::Broken(format!("restriction {name}: bad argument \"{spec}\": need maptype:mapname"));
         }
-        return match (open(spec), hosts) {
+        return match (parser.as_mut().map(|parser| parser.open(spec)), hosts) {
             (None, _) => R::TableInTable,
             (Some(maps), None) => R::Access(what, maps),
             (Some(maps), Some(hosts)) => R::HostAccess(what, hosts, maps),
@@ -203,6 +216,17 @@ fn rule<'a>(
             None => R::Skipped(format!("restriction {name} requires domain name argument")),
             Some(Err(error)) => R::Broken(format!("restriction {name}: {error}")),
             Some(Ok(zone)) => make(Rc::new(zone)),
+        };
+    }
+    if name == "check_policy_service" {
+        let Some(spec) = words.next() else {
+            return R::Broken(format!("restriction {name} must be followed by server endpoint"));
+        };
+        let Some(parser) = parser.as_mut() else { return R::TableInTable };
+        let inner = braced(spec).unwrap_or(Ok(spec));
+        return match inner.and_then(|spec| parser.policy(spec)) {
+            Ok(policy) => R::Policy(policy),
+            Err(error) => R::Broken(error),
         };
     }
     const AUTHENTICATED: &str = "reject_authenticated_sender_login_mismatch";
@@ -253,6 +277,8 @@ fn rule<'a>(
             let _ = words.next();
             R::SaslAccess
         }
+        "reject_unverified_sender" => R::RejectUnverified(Subject::Sender),
+        "reject_unverified_recipient" | "reject_unverified_address" => R::RejectUnverified(Subject::Recipient),
         "permit_naked_ip_address" => R::Obsolete(removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated")),
         "reject_maps_rbl" => R::Obsolete(removed("reject_maps_rbl", "reject_rbl_client domain-name")),
         "check_relay_domains" => R::Obsolete(removed("check_relay_domains", "permit_mynetworks, reject_unauth_destination")),
@@ -263,7 +289,7 @@ fn rule<'a>(
              check_recipient_access, check_etrn_access) before {} restriction \"{word}\"",
             subject.class()
         )),
-        _ if word.contains(':') => match open(word) {
+        _ if word.contains(':') => match parser.as_mut().map(|parser| parser.open(word)) {
             Some(maps) => R::Access(subject, maps),
             None => R::TableInTable,
         },

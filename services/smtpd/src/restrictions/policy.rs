@@ -1,0 +1,356 @@
+//! `check_policy_service` (SMTPD_POLICY_README): a server outside is told of the request and answers with an action of access(5).
+
+use super::eval::{Evaluation, Outcome};
+use super::parse::Subject;
+use crate::transport::Stream;
+use bstr::{BString, ByteSlice};
+use posthaste_config::{Config, split_list};
+use posthaste_dns::{Families, Resolver};
+use posthaste_log::warn;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, timeout};
+
+/// A reply may not be longer.
+const MAX_REPLY: usize = 64 * 1024;
+
+/// One policy server with its idle connections.
+#[derive(Debug)]
+pub struct Policy {
+    /// As configured: `inet:127.0.0.1:10023`.
+    name: String,
+    address: Address,
+    timeout: Duration,
+    max_idle: Duration,
+    max_ttl: Duration,
+    request_limit: u64,
+    try_limit: u64,
+    retry_delay: Duration,
+    default_action: String,
+    context: String,
+    idle: RefCell<Vec<Connection>>,
+}
+
+#[derive(Debug)]
+enum Address {
+    Inet { host: String, port: u16 },
+    Unix(String),
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: Stream,
+    made: Instant,
+    used: Instant,
+    requests: u64,
+}
+
+impl Policy {
+    /// From `inet:host:port`, `unix:path`, or `inet:host:port, timeout=10s, default_action=DUNNO` (the inside of braces).
+    pub fn parse(spec: &str, config: &Config) -> Result<Policy, String> {
+        let mut words = split_list(spec);
+        let name = words.next().ok_or("policy service without a server")?;
+        let text = |name: &str| config.text(name).map_err(|error| error.to_string());
+        let time = |name: &str| config.time(name).map_err(|error| error.to_string());
+        let number = |name: &str| config.int(name).map(|n| u64::try_from(n).unwrap_or(0)).map_err(|error| error.to_string());
+        let mut policy = Policy {
+            name: name.to_owned(),
+            address: Address::parse(name)?,
+            timeout: time("smtpd_policy_service_timeout")?,
+            max_idle: time("smtpd_policy_service_max_idle")?,
+            max_ttl: time("smtpd_policy_service_max_ttl")?,
+            request_limit: number("smtpd_policy_service_request_limit")?,
+            try_limit: number("smtpd_policy_service_try_limit")?,
+            retry_delay: time("smtpd_policy_service_retry_delay")?,
+            default_action: text("smtpd_policy_service_default_action")?,
+            context: text("smtpd_policy_service_policy_context")?,
+            idle: RefCell::default(),
+        };
+        // `{ inet:…, name = value, { name = value with blanks } }`
+        let rest = &spec[spec.find(name).unwrap_or(0) + name.len()..];
+        for (name, value) in attributes(rest)? {
+            let time = || parse_time(value).ok_or(format!("bad time value \"{value}\" of {name}"));
+            let number = || value.parse().map_err(|_| format!("bad numerical value \"{value}\" of {name}"));
+            match name {
+                "timeout" => policy.timeout = time()?,
+                "max_idle" => policy.max_idle = time()?,
+                "max_ttl" => policy.max_ttl = time()?,
+                "retry_delay" => policy.retry_delay = time()?,
+                "request_limit" => policy.request_limit = number()?,
+                "try_limit" => policy.try_limit = number()?,
+                "default_action" => policy.default_action = value.to_owned(),
+                "policy_context" => policy.context = value.to_owned(),
+                other => return Err(format!("unknown attribute {other} of policy service {}", policy.name)),
+            }
+        }
+        Ok(policy)
+    }
+
+    /// `host:port` or the path, as in log lines.
+    fn label(&self) -> &str {
+        self.name.split_once(':').map_or(&self.name, |(_, rest)| rest)
+    }
+
+    async fn connect(&self, resolver: &Resolver) -> io::Result<Stream> {
+        match &self.address {
+            Address::Unix(path) => Stream::unix(path).await,
+            Address::Inet { host, port } => {
+                let addresses = match host.parse() {
+                    Ok(ip) => vec![ip],
+                    Err(_) => resolver.native_addresses(host, Families::ALL).await.map_err(|error| io::Error::other(error.to_string()))?,
+                };
+                let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+                for ip in addresses {
+                    match Stream::tcp((ip, *port).into()).await {
+                        Ok(stream) => return Ok(stream),
+                        Err(error) => last = error,
+                    }
+                }
+                Err(last)
+            }
+        }
+    }
+
+    /// An idle connection that may still be used, else a new one.
+    async fn connection(&self, resolver: &Resolver) -> io::Result<Connection> {
+        let now = Instant::now();
+        let usable = |connection: &Connection| {
+            now.duration_since(connection.used) < self.max_idle
+                && now.duration_since(connection.made) < self.max_ttl
+                && (self.request_limit == 0 || connection.requests < self.request_limit)
+                && connection.stream.is_quiet()
+        };
+        let kept = {
+            let mut idle = self.idle.borrow_mut();
+            idle.retain(usable);
+            idle.pop()
+        };
+        match kept {
+            Some(connection) => Ok(connection),
+            None => Ok(Connection { stream: self.connect(resolver).await?, made: now, used: now, requests: 0 }),
+        }
+    }
+
+    /// One request, one answer.
+    async fn exchange(&self, resolver: &Resolver, request: &[u8]) -> Result<String, (bool, io::Error)> {
+        let mut connection = self.connection(resolver).await.map_err(|error| (true, error))?;
+        let later = |error| (false, error);
+        connection.stream.write_all(request).await.map_err(later)?;
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\n\n") {
+            if reply.len() > MAX_REPLY {
+                return Err(later(io::Error::new(io::ErrorKind::InvalidData, "reply is too long")));
+            }
+            if connection.stream.read(&mut reply).await.map_err(later)? == 0 {
+                return Err(later(io::Error::other("Connection reset by peer")));
+            }
+        }
+        let action = reply.lines().find_map(|line| line.strip_prefix(b"action=")).map(|action| action.to_str_lossy().into_owned());
+        let action = action.ok_or_else(|| later(io::Error::new(io::ErrorKind::InvalidData, "missing action attribute")))?;
+        connection.used = Instant::now();
+        connection.requests += 1;
+        self.idle.borrow_mut().push(connection);
+        Ok(action)
+    }
+}
+
+impl Address {
+    fn parse(name: &str) -> Result<Address, String> {
+        if let Some(path) = name.strip_prefix("unix:") {
+            return Ok(Address::Unix(path.to_owned()));
+        }
+        let rest = name.strip_prefix("inet:").unwrap_or(name);
+        let (host, port) = match rest.rsplit_once(':') {
+            Some((host, port)) => (host.trim_start_matches('[').trim_end_matches(']'), port),
+            None => ("", rest),
+        };
+        let port = port.parse().map_err(|_| format!("bad policy service \"{name}\": need inet:host:port or unix:path"))?;
+        Ok(Address::Inet { host: if host.is_empty() { "localhost".to_owned() } else { host.to_owned() }, port })
+    }
+}
+
+fn attributes(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let mut found = Vec::new();
+    let mut rest = text.trim_start_matches([',', ' ', '\t', '\n']);
+    while !rest.is_empty() {
+        let (pair, tail) = if rest.starts_with('{') {
+            let end = rest.find('}').ok_or_else(|| format!("missing '}}' in \"{rest}\""))?;
+            (&rest[1..end], &rest[end + 1..])
+        } else {
+            // `name = value` and `name=value`: blanks around the sign belong to it.
+            let sign = rest.find('=').ok_or_else(|| format!("missing '=' after attribute name: \"{rest}\""))?;
+            let value = rest[sign + 1..].trim_start();
+            let end = rest.len() - value.len() + value.find([',', ' ', '\t', '\n']).unwrap_or(value.len());
+            rest.split_at(end)
+        };
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("missing '=' after attribute name: \"{pair}\""))?;
+        found.push((name.trim(), value.trim()));
+        rest = tail.trim_start_matches([',', ' ', '\t', '\n']);
+    }
+    Ok(found)
+}
+
+fn parse_time(text: &str) -> Option<Duration> {
+    let (digits, factor) = match text.as_bytes().last()? {
+        b's' => (&text[..text.len() - 1], 1),
+        b'm' => (&text[..text.len() - 1], 60),
+        b'h' => (&text[..text.len() - 1], 3600),
+        b'd' => (&text[..text.len() - 1], 86400),
+        b'w' => (&text[..text.len() - 1], 604_800),
+        _ => (text, 1),
+    };
+    Some(Duration::from_secs(digits.parse::<u64>().ok()?.checked_mul(factor)?))
+}
+
+impl Evaluation<'_> {
+    /// Asks a policy server and acts on its answer.
+    pub async fn policy(&mut self, policy: &Policy, subject: Subject) -> Outcome {
+        let request = self.policy_request(policy);
+        let log = &self.rules.log;
+        let mut action = None;
+        for turn in 0..policy.try_limit.max(1) {
+            if turn > 0 {
+                tokio::time::sleep(policy.retry_delay).await;
+            }
+            match timeout(policy.timeout, policy.exchange(&self.rules.resolver, &request)).await {
+                Ok(Ok(answer)) => {
+                    action = Some(answer);
+                    break;
+                }
+                Ok(Err((connecting, error))) => {
+                    let reason = reason(&error);
+                    if connecting {
+                        warn!(log, "connect to {}: {reason}", policy.label());
+                    }
+                    warn!(log, "problem talking to server {}: {reason}", policy.label());
+                }
+                Err(_) => warn!(log, "problem talking to server {}: Connection timed out", policy.label()),
+            }
+        }
+        let action = BString::from(action.unwrap_or_else(|| policy.default_action.clone()));
+        let key = self.name_of(subject);
+        Box::pin(self.result(&policy.name, action.as_bstr(), key.as_bstr(), subject)).await
+    }
+
+    fn policy_request(&mut self, policy: &Policy) -> Vec<u8> {
+        if self.memory.instance.is_empty() {
+            self.memory.instance = self.rules.next_instance();
+        }
+        let session = self.session;
+        let client = session.client();
+        let transaction = session.transaction();
+        let place = session.place();
+        let late = matches!(place, "DATA" | "BDAT" | "END-OF-MESSAGE");
+        let recipient = match (session.candidate(), transaction) {
+            (Some(candidate), _) => candidate.address.as_bytes(),
+            (None, Some(transaction)) if late && transaction.recipients == 1 => {
+                transaction.first_recipient.as_ref().map(|address| address.as_bytes()).unwrap_or_default()
+            }
+            _ => Default::default(),
+        };
+        let size = match transaction {
+            Some(transaction) if place == "END-OF-MESSAGE" => transaction.size,
+            Some(transaction) => transaction.parameters.size,
+            None => 0,
+        };
+        let count = if late { transaction.map_or(0, |transaction| transaction.recipients) } else { 0 };
+        let queue_id = transaction.and_then(|transaction| transaction.queue_id.as_deref()).unwrap_or_default();
+        let mut out = Vec::with_capacity(768);
+        let mut put = |name: &str, value: &[u8]| {
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'=');
+            // A newline would end the attribute; nothing that a client sends may start another one.
+            out.extend(value.iter().map(|&c| if c == b'\n' || c == 0 { b'?' } else { c }));
+            out.push(b'\n');
+        };
+        put("request", b"smtpd_access_policy");
+        put("protocol_state", if place == "BDAT" { b"DATA" } else { place.as_bytes() });
+        put("protocol_name", session.protocol().as_bytes());
+        put("client_address", &client.address);
+        put("client_name", &client.name);
+        put("client_port", &client.port);
+        put("reverse_client_name", &client.reverse_name);
+        put("server_address", &client.server_address);
+        put("server_port", &client.server_port);
+        put("helo_name", session.helo().unwrap_or_default());
+        put("sender", transaction.map(|transaction| transaction.sender.as_bytes()).unwrap_or_default());
+        put("recipient", recipient);
+        put("recipient_count", count.to_string().as_bytes());
+        put("queue_id", queue_id.as_bytes());
+        put("instance", self.memory.instance.as_bytes());
+        put("size", size.to_string().as_bytes());
+        put("etrn_domain", if place == "ETRN" { session.written() } else { Default::default() });
+        put("stress", self.rules.stress.as_bytes());
+        for name in [
+            "sasl_method",
+            "sasl_username",
+            "sasl_sender",
+            "ccert_subject",
+            "ccert_issuer",
+            "ccert_fingerprint",
+            "ccert_pubkey_fingerprint",
+            "encryption_protocol",
+            "encryption_cipher",
+        ] {
+            put(name, b"");
+        }
+        put("encryption_keysize", b"0");
+        put("policy_context", policy.context.as_bytes());
+        out.push(b'\n');
+        out
+    }
+}
+
+impl super::Rules {
+    /// Names one message for the policy servers: process, time, and a counter.
+    fn next_instance(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let number = self.instances.get();
+        self.instances.set(number.wrapping_add(1));
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{:x}.{:x}.{:x}.{number:x}", std::process::id(), now.as_secs(), now.subsec_micros());
+        text
+    }
+}
+
+/// The system's words, without the number that Rust adds.
+fn reason(error: &io::Error) -> String {
+    posthaste_config::system_reason(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::parse("smtpd_policy_service_timeout = 7s\n", "main.cf").unwrap()
+    }
+
+    #[test]
+    fn servers() {
+        let policy = Policy::parse("inet:127.0.0.1:9000", &config()).unwrap();
+        assert!(matches!(&policy.address, Address::Inet { host, port: 9000 } if host == "127.0.0.1"));
+        assert_eq!(policy.timeout, Duration::from_secs(7));
+        assert_eq!(policy.label(), "127.0.0.1:9000");
+        assert!(
+            matches!(Policy::parse("unix:private/policy", &config()).unwrap().address, Address::Unix(path) if path == "private/policy")
+        );
+        assert!(matches!(Policy::parse("inet:[::1]:9000", &config()).unwrap().address, Address::Inet { host, .. } if host == "::1"));
+        assert!(Policy::parse("inet:foo", &config()).is_err());
+    }
+
+    #[test]
+    fn attributes_of_a_server() {
+        let spec = " inet:127.0.0.1:9000, timeout = 2m, { default_action = 450 4.7.1 try later }, policy_context=ctx ";
+        let policy = Policy::parse(spec, &config()).unwrap();
+        assert_eq!(policy.timeout, Duration::from_secs(120));
+        assert_eq!(policy.default_action, "450 4.7.1 try later");
+        assert_eq!(policy.context, "ctx");
+        assert!(Policy::parse("inet:127.0.0.1:9000, foo=1", &config()).is_err());
+        assert!(Policy::parse("inet:127.0.0.1:9000, timeout", &config()).is_err());
+        assert!(Policy::parse("inet:127.0.0.1:9000, timeout=soon", &config()).is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! `reject_unverified_sender`, `reject_unverified_recipient` (ADDRESS_VERIFICATION_README): the verify service is asked, and asked again while
+//! its probe is under way.
+
+use super::eval::{Evaluation, Outcome};
+use super::parse::Subject;
+use super::reply::Reject;
+use crate::ask::ask;
+use bstr::{BString, ByteSlice};
+use posthaste_config::{Config, ConfigError};
+use posthaste_ipc::verify::{Known, Query, Status};
+use posthaste_log::warn;
+use posthaste_service::Fatal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Parameters of address verification.
+pub struct Verification {
+    socket: PathBuf,
+    timeout: Duration,
+    poll_count: i64,
+    poll_delay: Duration,
+    probe_sender: String,
+    sender: Kind,
+    recipient: Kind,
+}
+
+struct Kind {
+    reject_code: u16,
+    defer_code: u16,
+    reason: String,
+    defers: bool,
+}
+
+impl Verification {
+    pub fn open(config: &Config) -> Result<Verification, Fatal> {
+        let kind = |what: &str| -> Result<Kind, Fatal> {
+            let code = |name: String| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(&name)?).unwrap_or(0)) };
+            let action = format!("unverified_{what}_tempfail_action");
+            let defers = match config.text(&action)?.as_str() {
+                "defer" => true,
+                "defer_if_permit" => false,
+                other => return Err(Fatal(format!("bad configuration: {action} = {other}"))),
+            };
+            Ok(Kind {
+                reject_code: code(format!("unverified_{what}_reject_code"))?,
+                defer_code: code(format!("unverified_{what}_defer_code"))?,
+                reason: config.text(&format!("unverified_{what}_reject_reason"))?,
+                defers,
+            })
+        };
+        Ok(Verification {
+            socket: PathBuf::from("private").join(config.text("address_verify_service_name")?),
+            timeout: config.time("ipc_timeout")?,
+            poll_count: config.int("address_verify_poll_count")?,
+            poll_delay: config.time("address_verify_poll_delay")?,
+            probe_sender: config.text("address_verify_sender")?,
+            sender: kind("sender")?,
+            recipient: kind("recipient")?,
+        })
+    }
+}
+
+impl Evaluation<'_> {
+    /// Refuses an address to which mail could not be delivered.
+    pub async fn reject_unverified(&mut self, subject: Subject) -> Outcome {
+        let verification = &self.rules.verification;
+        let (route, kind, dsn) = match subject {
+            Subject::Sender => (self.memory.sender_route.as_ref(), &verification.sender, "1.7"),
+            _ => (self.route.as_ref(), &verification.recipient, "1.1"),
+        };
+        let Some(address) = route.map(|route| route.recipient.clone()) else { return Outcome::Dunno };
+        // The sender of probes is never probed.
+        if address.as_bytes().eq_ignore_ascii_case(verification.probe_sender.as_bytes()) {
+            return Outcome::Dunno;
+        }
+        let mut known = Known { status: Status::Unknown, text: BString::from("Address verification in progress") };
+        for turn in 0..verification.poll_count.max(1) {
+            if turn > 0 {
+                tokio::time::sleep(verification.poll_delay).await;
+            }
+            let query = Query { address: address.clone() };
+            match ask::<_, Known>(&verification.socket, Query::FRAME, &query, Known::FRAME, verification.timeout).await {
+                Ok(answer) if answer.status == Status::Unknown => {}
+                Ok(answer) => {
+                    known = answer;
+                    break;
+                }
+                Err(error) => {
+                    warn!(self.rules.log, "problem talking to service {}: {error}", verification.socket.display());
+                    known = Known { status: Status::Deferred, text: "address verification problem".into() };
+                    break;
+                }
+            }
+        }
+        let reason = if kind.reason.is_empty() { known.text.to_str_lossy().into_owned() } else { kind.reason.clone() };
+        let name = self.name_of(subject);
+        let reject = |code: u16| {
+            let what = if code >= 500 { "undeliverable" } else { "unverified" };
+            let digit = if code >= 500 { 5 } else { 4 };
+            Reject::new(code, &format!("{digit}.{dsn}"), name.as_bstr(), subject.class(), &format!("{what} address: {reason}"))
+        };
+        match known.status {
+            Status::Deliverable => Outcome::Dunno,
+            // A 2xx code means that the address is let through.
+            Status::Undeliverable if kind.reject_code < 400 => Outcome::Dunno,
+            Status::Undeliverable => {
+                let reject = reject(kind.reject_code);
+                self.reject(reject)
+            }
+            Status::Deferred | Status::Unknown if kind.defer_code < 400 => Outcome::Dunno,
+            Status::Deferred | Status::Unknown => {
+                let reject = reject(kind.defer_code);
+                if kind.defers {
+                    return self.reject(reject);
+                }
+                self.defer_if_permit(reject);
+                Outcome::Dunno
+            }
+        }
+    }
+}
