@@ -322,7 +322,7 @@ impl<M: Message> Session<M> {
         if transaction.recipients >= settings.recipient_limit {
             transaction.overshoot += 1;
             let beyond = transaction.overshoot > settings.recipient_overshoot_limit;
-            self.trouble |= notice::RESOURCE;
+            self.trouble |= notice::POLICY;
             // RFC 5321 §4.5.3.1.10: a client may send more than we take and try again with the rest; only excess beyond reason is an error.
             if beyond {
                 self.fail("452 4.5.3 Error: too many recipients");
