@@ -5,7 +5,7 @@ mod show;
 pub use show::{Options, ShowError, show};
 
 use posthaste_cli::{Getopt, Manual, Opt};
-use posthaste_config::system_reason;
+use posthaste_config::{Config, system_reason};
 use posthaste_log::{Logger, fatal, warn};
 use posthaste_queue::disk::{Access, DiskFile, ReadAt};
 use posthaste_queue::{Queue, QueueId, QueueName};
@@ -52,8 +52,10 @@ const QUEUES: [QueueName; 6] =
 
 /// Runs the command; `arguments[0]` is the name it was called by.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let mut log = posthaste_cli::early("postcat");
-    match run(arguments, &mut log) {
+    // Problems go to standard error only: nothing that it finds concerns the mail system.
+    posthaste_log::early(false, true);
+    let log = Logger::new("postcat");
+    match run(arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             fatal!(log, "{text}");
@@ -62,7 +64,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
+fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), String> {
     if arguments.iter().skip(1).any(|argument| argument == "--help") {
         return write_all(MANUAL.help().as_bytes());
     }
@@ -95,8 +97,8 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     if !(options.body || options.envelope || options.header) {
         (options.body, options.envelope, options.header) = (true, true, true);
     }
-    let (config, logger) = posthaste_cli::start("postcat", directory.as_deref()).map_err(|error| error.to_string())?;
-    *log = logger;
+    let directory = posthaste_config::directory::config_directory(directory.as_deref());
+    let config = Config::load(&directory).map_err(|error| error.to_string())?.with_identity("postcat", "");
     let files = getopt.operands();
     let mut out = BufWriter::new(io::stdout().lock());
     if by_id {

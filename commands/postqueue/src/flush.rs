@@ -25,9 +25,11 @@ fn socket(config: &Config, parameter: &str) -> Result<PathBuf, String> {
 
 /// `-f`
 pub fn all(config: &Config) -> Result<(), String> {
-    // The lists of the flush service are of no use once everything is tried. That it is not there does not keep the mail.
-    let _ = ask(config, &Request::Purge);
     let timeout = config.time("trigger_timeout").map_err(|error| bad(&error))?;
+    // Mail that is still in maildrop is queued mail too; and the lists of the flush service are of no use once everything is tried. That one of
+    // them is not there does not keep the other mail.
+    let _ = trigger::send(&socket(config, "pickup_service_name")?, b"W", timeout);
+    let _ = ask(config, &Request::Purge);
     trigger::send(&socket(config, "queue_service_name")?, FLUSH, timeout).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => DOWN.into(),
         _ => format!("Cannot flush mail queue: {}", system_reason(&error)),

@@ -131,10 +131,13 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
             return Err(USAGE.into());
         }
     }
+    let mode = mode.ok_or(USAGE)?;
     let (config, logger) =
         posthaste_cli::start_set_gid("postqueue", directory.as_deref(), uid.is_root()).map_err(|error| error.to_string())?;
     *log = logger.with_verbose(verbose);
-    let mode = mode.filter(|_| getopt.operands().is_empty()).ok_or(USAGE)?;
+    if !getopt.operands().is_empty() {
+        return Err(USAGE.into());
+    }
     let user = posthaste_system::users::by_uid(uid.as_raw()).ok().flatten();
     let caller = Caller { uid: uid.as_raw(), name: user.map_or_else(|| "unknown".into(), |user| user.name) };
     match mode {
