@@ -254,8 +254,13 @@ impl Scratch {
                 Err(error) => return Err(error.into()),
             };
             rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
-            // Whoever had the lock may have renamed the file meanwhile.
             let mine = file.metadata()?;
+            // Someone else's file under this name would make the table theirs to change.
+            if mine.uid() != rustix::process::geteuid().as_raw() || mine.nlink() > 1 || !mine.is_file() {
+                std::fs::remove_file(&path)?;
+                continue;
+            }
+            // Whoever had the lock may have renamed the file meanwhile.
             if std::fs::symlink_metadata(&path).is_ok_and(|now| now.ino() == mine.ino() && now.dev() == mine.dev()) {
                 file.set_len(0)?;
                 return Ok(Scratch::Beside(file, path));

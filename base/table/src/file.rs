@@ -102,7 +102,6 @@ impl<T> Followed<T> {
         let file = place.open().map_err(|error| describe(path, &error))?;
         let stamp = rustix::fs::fstat(&file).ok().map(|stat| Stamp::of(&stat));
         let content = Arc::new(load(file, path)?);
-        let load = move |file: File, path: &Path| load(file, path);
         Ok(Followed {
             place,
             load: Box::new(load),
@@ -110,6 +109,27 @@ impl<T> Followed<T> {
             checked: AtomicU64::new(milliseconds()),
             context: context.clone(),
         })
+    }
+
+    /// As [`Followed::open`], but a file that cannot be read now may be there later.
+    pub fn open_or_wait(
+        path: &Path,
+        context: &Context,
+        describe: fn(&Path, &std::io::Error) -> String,
+        load: impl Fn(File, &Path) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Followed<T> {
+        let place = Place::new(path);
+        let (stamp, content) = match place.open() {
+            Ok(file) => (rustix::fs::fstat(&file).ok().map(|stat| Stamp::of(&stat)), load(file, path).map(Arc::new)),
+            Err(error) => (None, Err(describe(path, &error))),
+        };
+        Followed {
+            place,
+            load: Box::new(load),
+            now: RwLock::new((stamp, content)),
+            checked: AtomicU64::new(milliseconds()),
+            context: context.clone(),
+        }
     }
 
     /// The current content, or why there is none.

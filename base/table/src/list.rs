@@ -18,8 +18,6 @@ enum Pattern {
     Table(Arc<dyn Table>),
     /// `/file`: the words in it.
     File(Followed<Vec<Rule>>, String),
-    /// A file that cannot be read; the reason.
-    NoFile(String, String),
     /// Anything else, folded; for lists of addresses, what it means as a network (the reason, if it looks like one but is none).
     Word(BString, Option<Result<Net, String>>),
 }
@@ -64,7 +62,6 @@ impl List {
                         return Ok(Some(answer != rule.negated));
                     }
                 }
-                Pattern::NoFile(name, reason) => return Err(self.no_file(name, reason.clone())),
                 pattern => {
                     if test(pattern)? {
                         return Ok(Some(!rule.negated));
@@ -150,7 +147,7 @@ fn is_table(word: &str) -> Result<bool, String> {
 fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Pattern {
     let (on_load, list) = (context.clone(), title.to_owned());
     let describe = |path: &Path, error: &std::io::Error| format!("open file {}: {}", path.display(), reason(error));
-    let opened = Followed::open(Path::new(name), context, describe, move |mut file, path| {
+    let list_file = Followed::open_or_wait(Path::new(name), context, describe, move |mut file, path| {
         let mut source = Vec::new();
         file.read_to_end(&mut source).map_err(|e| format!("read file {}: {}", path.display(), reason(&e)))?;
         let mut text = BString::default();
@@ -166,13 +163,10 @@ fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Pattern {
         }
         parse(&list, &text.to_str_lossy(), kind, &on_load)
     });
-    match opened {
-        Ok(file) => Pattern::File(file, name.to_owned()),
-        Err(reason) => {
-            context.report(posthaste_log::Level::Error, &reason);
-            Pattern::NoFile(name.to_owned(), reason)
-        }
+    if let Err(reason) = list_file.get() {
+        context.report(posthaste_log::Level::Error, &reason);
     }
+    Pattern::File(list_file, name.to_owned())
 }
 
 /// A list of domains or host names whose patterns may stand for subdomains too, as in `relay_domains`.

@@ -4,7 +4,7 @@ use crate::file::reason;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Endpoint {
     /// Host and port, as given: both may be names.
     Tcp(String, String),
+    /// The socket of a service of this mail system, in the queue directory.
+    Service(PathBuf),
     /// A Unix-domain socket.
     Unix(PathBuf),
 }
@@ -34,7 +36,7 @@ impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Endpoint::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Endpoint::Unix(path) => write!(f, "{}", path.display()),
+            Endpoint::Service(path) | Endpoint::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -67,14 +69,28 @@ impl Write for Stream {
     }
 }
 
+fn unix(stream: UnixStream, limit: Duration) -> io::Result<Stream> {
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    Ok(Stream::Unix(stream))
+}
+
+/// `private/proxymap` of `/var/spool/postfix/private/proxymap`.
+fn below_queue(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    Path::new(folder).join(path.file_name().unwrap_or_default())
+}
+
 fn connect(endpoint: &Endpoint, limit: Duration) -> io::Result<Stream> {
     match endpoint {
-        Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(limit))?;
-            stream.set_write_timeout(Some(limit))?;
-            Ok(Stream::Unix(stream))
-        }
+        Endpoint::Service(path) => match UnixStream::connect(path) {
+            // After a chroot the queue directory is the root, and where the process is.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                unix(UnixStream::connect(below_queue(path)).map_err(|_| error)?, limit)
+            }
+            stream => unix(stream?, limit),
+        },
+        Endpoint::Unix(path) => unix(UnixStream::connect(path)?, limit),
         Endpoint::Tcp(host, port) => {
             let port = match port.parse::<u16>() {
                 Ok(port) => port,
@@ -164,6 +180,11 @@ mod tests {
         assert_eq!(Endpoint::tcp("127.0.0.1:9001"), Ok(Endpoint::Tcp("127.0.0.1".into(), "9001".into())));
         assert_eq!(Endpoint::tcp("[::1]:smtp"), Ok(Endpoint::Tcp("::1".into(), "smtp".into())));
         assert_eq!(Endpoint::tcp("127.0.0.1"), Err("127.0.0.1: garbage after numerical service".into()));
+    }
+
+    #[test]
+    fn service_sockets_below_the_queue_directory() {
+        assert_eq!(below_queue(Path::new("/var/spool/postfix/private/proxymap")), Path::new("private/proxymap"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How a table is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +99,8 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
 pub fn open_or_unavailable(spec: &str, flags: OpenFlags, context: &Context) -> Arc<dyn Table> {
     try_open(spec, flags, context).unwrap_or_else(|reason| {
         context.report(Level::Error, &reason);
-        Arc::new(Unavailable { name: spec.to_owned(), reason, context: context.clone() })
+        let state = Mutex::new((Instant::now(), Err(reason)));
+        Arc::new(Unavailable { name: spec.to_owned(), flags, context: context.clone(), state })
     })
 }
 
@@ -153,11 +155,33 @@ impl Table for Guard {
     }
 }
 
-/// Stands for a table that could not be opened.
+/// Stands for a table that could not be opened. One whose file appears later comes to life: a service may run for months.
 struct Unavailable {
     name: String,
-    reason: String,
+    flags: OpenFlags,
     context: Context,
+    state: Mutex<Attempt>,
+}
+
+/// When opening was tried last, and what came of it.
+type Attempt = (Instant, Result<Arc<dyn Table>, String>);
+
+/// How often the file of a table that could not be opened is looked for.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Unavailable {
+    fn table(&self) -> Result<Arc<dyn Table>, String> {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        // Only files come and go; what is wrong with other tables is written in main.cf.
+        let file = matches!(
+            self.name.split_once(':'),
+            Some(("btree" | "cdb" | "cidr" | "hash" | "lmdb" | "pcre" | "regexp" | "texthash", name)) if !name.starts_with('{')
+        );
+        if file && state.1.is_err() && state.0.elapsed() >= RETRY {
+            *state = (Instant::now(), try_open(&self.name, self.flags, &self.context));
+        }
+        state.1.clone()
+    }
 }
 
 impl Table for Unavailable {
@@ -165,9 +189,18 @@ impl Table for Unavailable {
         &self.name
     }
 
-    fn lookup(&self, _key: &BStr) -> Result<Option<BString>, TableError> {
-        self.context.warn(&format!("{} is unavailable. {}", self.name, self.reason));
-        Err(TableError::new(&self.name, &*self.reason))
+    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        match self.table() {
+            Ok(table) => table.lookup(key),
+            Err(reason) => {
+                self.context.warn(&format!("{} is unavailable. {reason}", self.name));
+                Err(TableError::new(&self.name, reason))
+            }
+        }
+    }
+
+    fn whole_keys_only(&self) -> bool {
+        self.state.lock().unwrap_or_else(|e| e.into_inner()).1.as_ref().is_ok_and(|table| table.whole_keys_only())
     }
 }
 
@@ -292,4 +325,66 @@ pub fn content_of_files(names: &BStr) -> Result<BString, String> {
         content.extend_from_slice(&crate::build::read_whole(Path::new(std::ffi::OsStr::from_bytes(name)))?);
     }
     Ok(crate::base64::encode(&content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::collecting;
+
+    // S-TABLE-13
+    #[test]
+    fn unknown_types_and_bad_specifications() {
+        let (context, _) = collecting();
+        let error = |spec: &str| try_open(spec, OpenFlags::default(), &context).map(|_| ()).unwrap_err();
+        assert_eq!(error("nosuch:/x"), "unsupported dictionary type: nosuch");
+        assert_eq!(error("mysql:/x"), "unsupported dictionary type: mysql");
+        for spec in ["", "hash", "hash:", ":x"] {
+            assert_eq!(error(spec), format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""));
+        }
+    }
+
+    #[test]
+    fn tables_that_name_files_or_commands_come_from_no_stranger() {
+        let (context, _) = collecting();
+        let flags = OpenFlags { no_proxy: true, no_unauthenticated: true, ..OpenFlags::default() };
+        for spec in ["proxy:hash:/x", "tcp:127.0.0.1:1", "unionmap:{static:a, socketmap:unix:/x:y}"] {
+            assert!(try_open(spec, flags, &context).is_err_and(|error| error.contains("map is not allowed for security")), "{spec}");
+        }
+    }
+
+    // S-TABLE-21
+    #[test]
+    fn a_table_that_was_not_there_is_found_when_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let (context, _) = collecting();
+        let table = open_or_unavailable(&format!("texthash:{}", path.display()), OpenFlags::default(), &context);
+        assert!(table.lookup("a".into()).is_err());
+        std::fs::write(&path, "a b\n").unwrap();
+        std::thread::sleep(RETRY + Duration::from_millis(10));
+        assert_eq!(table.lookup("a".into()).unwrap(), Some("b".into()));
+    }
+
+    // S-TABLE-01
+    #[test]
+    fn a_source_that_is_newer_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, indexed) = (folder.path().join("t"), folder.path().join("t.db"));
+        std::fs::write(&source, "").unwrap();
+        std::fs::write(&indexed, "").unwrap();
+        let (context, lines) = collecting();
+        let age = |path: &Path, seconds: u64| {
+            let time = std::time::SystemTime::now() - Duration::from_secs(seconds);
+            std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        };
+        for (source_age, indexed_age, told) in [(60, 120, 0), (180, 240, 1), (240, 180, 1)] {
+            age(&source, source_age);
+            age(&indexed, indexed_age);
+            warn_older(&source, &indexed, &context);
+            assert_eq!(lines.lock().unwrap().len(), told);
+        }
+        let text = format!("database {} is older than source file {}", indexed.display(), source.display());
+        assert_eq!(*lines.lock().unwrap(), [text]);
+    }
 }

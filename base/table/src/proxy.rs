@@ -33,7 +33,7 @@ impl Proxy {
             keep_case: flags.keep_case,
             raw_bytes: flags.raw_bytes,
             whole: whole_keys(inner),
-            pool: Pool::new(Endpoint::Unix(socket.clone()), LIMIT),
+            pool: Pool::new(Endpoint::Service(socket.clone()), LIMIT),
             context: context.clone(),
         };
         match proxy.ask(None) {

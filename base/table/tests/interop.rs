@@ -25,7 +25,7 @@ struct Postfix {
 impl Postfix {
     fn find() -> Option<Postfix> {
         let Some(root) = std::env::var_os("POSTFIX_REFERENCE").map(PathBuf::from) else {
-            println!("skipped: set POSTFIX_REFERENCE to the root of an unpacked Postfix");
+            eprintln!("skipped: set POSTFIX_REFERENCE to the root of an unpacked Postfix");
             return None;
         };
         let config = tempfile::tempdir().unwrap();
