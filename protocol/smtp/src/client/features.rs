@@ -109,7 +109,8 @@ impl Features {
                 own_name = word.as_bstr();
                 continue;
             }
-            if discard.has(word.as_bstr()) {
+            // Postfix names 8BITMIME as discarded in its log, and uses it all the same.
+            if discard.has(word.as_bstr()) && !word.eq_ignore_ascii_case(b"8BITMIME") {
                 continue;
             }
             match word.to_ascii_uppercase().as_slice() {
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn discarded_keywords() {
         let (features, _) = parse(EHLO, "dsn, 8BitMime pipelining silent-discard");
-        assert!(!features.pipelining && !features.eight_bit_mime && !features.dsn && features.size);
+        assert!(!features.pipelining && features.eight_bit_mime && !features.dsn && features.size);
         let discard = Discard::parse("dsn, nonsense starttls silent-discard");
         assert!(discard.is_silent());
         assert_eq!(discard.words(), "STARTTLS DSN");
