@@ -136,6 +136,7 @@ impl Command {
         let (program, rest) = arguments.split_first().ok_or_else(|| String::from("empty command"))?;
         let mut command = std::process::Command::new(program);
         command.args(rest).env_clear().process_group(0);
+        posthaste_system::credentials::unblock_signals(&mut command);
         for (name, value) in &self.environment {
             command.env(OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()));
         }

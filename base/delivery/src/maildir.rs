@@ -41,7 +41,7 @@ fn deliver_as(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Many deliveries of one process in one second: the process id alone is not unique.
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let tmp = folder.join("tmp").join(format!("{}.P{}Q{serial}.{host}", now.as_secs(), std::process::id()));
+    let tmp = folder.join("tmp").join(format!("{}.P{}{serial:06}.{host}", now.as_secs(), std::process::id()));
     let file = create(folder, &tmp).map_err(|error| {
         let text = format!("create maildir file {}: {}", tmp.display(), reason(&error));
         if error.kind() == io::ErrorKind::PermissionDenied {
@@ -64,11 +64,9 @@ fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
             let mut builder = DirBuilder::new();
             builder.mode(0o700).recursive(true);
             for part in ["tmp", "new", "cur"] {
-                // Where this fails, opening the file says why.
-                if builder.create(folder.join(part)).is_ok() && part == "tmp" {
-                    sync_parent(folder);
-                }
+                builder.create(folder.join(part))?;
             }
+            sync_parent(folder);
             sync_parent(tmp.parent().unwrap_or(folder));
             open()
         }

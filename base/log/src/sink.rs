@@ -20,7 +20,7 @@ use std::time::Duration;
 
 const SYSLOG_SOCKET: &str = "/dev/log";
 /// Text longer than this is cut: more than any message of ours has, less than what syslog daemons cut by themselves (8 KiB in rsyslog).
-const LINE_LIMIT: usize = 8000;
+const LINE_LIMIT: usize = 2000;
 /// `LOG_MAIL`.
 const MAIL: u8 = 2;
 
@@ -216,8 +216,11 @@ impl Sink {
                 line.pop();
             }
             Target::Postlog { path, socket } => {
-                if send(path, socket, &line).is_err() {
-                    self.without_postlogd(&line, head, level);
+                match send(path, socket, &line) {
+                    // A user's command may not speak to postlogd: its lines go to standard error alone, as Postfix has it.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                    Err(_) => self.without_postlogd(&line, head, level),
+                    Ok(()) => {}
                 }
             }
         }

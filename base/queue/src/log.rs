@@ -128,7 +128,8 @@ impl LogRecord {
             b"diag_text" => self.diag_text = value.into(),
             b"mta_type" => self.mta_type = value.to_str_lossy().into_owned(),
             b"mta_mname" => self.mta_name = value.into(),
-            b"reason" => self.reason = value.into(),
+            // A command's output ends with a blank where its line ended.
+            b"reason" => self.reason = value.trim_ascii_end().into(),
             _ => return false,
         }
         true

@@ -59,6 +59,23 @@ pub fn chroot_child(command: &mut std::process::Command, root: std::path::PathBu
     }
 }
 
+/// Makes the child of `command` start with no signal blocked. A service takes its signals as a descriptor and blocks them for that, and
+/// the standard library passes the mask on: the command could not be ended by SIGTERM.
+pub fn unblock_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only two async-signal-safe calls are made, on a set in the closure's own frame.
+    unsafe {
+        command.pre_exec(|| {
+            let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(none.as_mut_ptr());
+            match libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) {
+                0 => Ok(()),
+                error => Err(io::Error::from_raw_os_error(error)),
+            }
+        });
+    }
+}
+
 struct Back {
     before: Identity,
     groups: Vec<u32>,

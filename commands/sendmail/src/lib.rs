@@ -46,11 +46,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn begin(arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
-    posthaste_log::early(false, true);
+    posthaste_log::early(true, true);
     let early = Logger::with_whole_tag("sendmail");
     let name = arguments.first().map(|a| posthaste_cli::program_name(a)).unwrap_or_default();
-    let options = Options::parse(&name, arguments, &early)?;
-    let place = Place::open(&options, &early)?;
+    // Once for the configuration, once for everything else: faults are logged as the configuration says.
+    let place = Place::open(options::config_option(arguments.clone()).as_deref(), &early)?;
+    let options = Options::parse(&name, arguments, &place.log)?;
     match options.mode {
         Mode::Submit | Mode::Verify => submit::submit(&place, &options),
         Mode::Daemon => run::daemon(&place),
@@ -62,12 +63,12 @@ fn begin(arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
 }
 
 impl Place {
-    fn open(options: &Options, early: &Logger) -> Result<Place, Failed> {
+    fn open(given: Option<&Path>, early: &Logger) -> Result<Place, Failed> {
         let fail = |text: String| {
             posthaste_log::fatal!(early, "{text}");
             Failed
         };
-        let directory = options.config.as_ref().map(|given| folder_of(given));
+        let directory = given.map(folder_of);
         if let Some(directory) = &directory
             && directory != Path::new(directory::DEFAULT_DIRECTORY)
             && !rustix::process::geteuid().is_root()

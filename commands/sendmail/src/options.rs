@@ -5,7 +5,7 @@ use bstr::BString;
 use posthaste_cli::Getopt;
 use posthaste_log::{Logger, fatal, warn};
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// What to do.
@@ -37,8 +37,6 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct Options {
     pub mode: Mode,
-    /// `-C`.
-    pub config: Option<PathBuf>,
     /// `-B`: `7bit` or `8bit`.
     pub encoding: Option<&'static str>,
     /// `-F`.
@@ -69,8 +67,51 @@ pub struct Options {
     pub recipients: Vec<BString>,
 }
 
+/// `verp_delimiter_filter`.
+const BAD_VERP: &str = "-V requires two characters from -=+";
+
 const SMTPUTF8: u32 = 1;
 const REQUIRETLS: u32 = 32;
+
+const LETTERS: &str = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx";
+
+/// Makes two forms that getopt(3) would misread into others: `-q` alone, which takes no argument, and VERP as it was asked for before
+/// Postfix 2.3, `-V` or `-Vxy` with two punctuation characters. The second list holds warnings.
+fn modern(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+    let ends = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let mut warnings = Vec::new();
+    let mut out = Vec::with_capacity(arguments.len());
+    for (n, word) in arguments.iter().enumerate() {
+        let text = word.to_string_lossy();
+        let bare = text == "-V" && arguments.get(n + 1).is_none_or(|next| next.to_string_lossy().starts_with('-'));
+        let joined = text.len() == 4 && text.starts_with("-V") && text[2..].bytes().all(|b| b.is_ascii_punctuation());
+        if n < ends && word == "-q" {
+            out.push("-q0".into());
+        } else if n < ends && (bare || joined) {
+            warnings.push(format!("option {text} is deprecated with Postfix 2.3; specify -X{} instead", &text[1..]));
+            out.push(format!("-X{}", &text[1..]).into());
+        } else {
+            out.push(word.clone());
+        }
+    }
+    (out, warnings)
+}
+
+/// The argument of `-C`. As in Postfix the options are gone over twice, and a bad one is said each time.
+pub fn config_option(arguments: Vec<OsString>) -> Option<PathBuf> {
+    let mut found = None;
+    for option in Getopt::new(modern(arguments).0, LETTERS) {
+        match option {
+            Ok((b'C', value)) => found = value.map(PathBuf::from),
+            Ok(_) => {}
+            Err(bad) => {
+                eprintln!("{bad}");
+                break;
+            }
+        }
+    }
+    found
+}
 
 impl Options {
     /// Parses; `name` is the name that the program was called by (mailq and newaliases are modes of their own).
@@ -81,7 +122,6 @@ impl Options {
                 "newaliases" => Mode::NewAliases,
                 _ => Mode::Submit,
             },
-            config: None,
             encoding: None,
             full_name: None,
             sender: None,
@@ -97,17 +137,16 @@ impl Options {
             verp: None,
             recipients: Vec::new(),
         };
-        // `-q` alone takes no argument, though getopt(3) would take the next word for it.
-        let ends = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
-        let arguments =
-            arguments.into_iter().enumerate().map(|(n, word)| if n < ends && word == "-q" { "-q0".into() } else { word }).collect();
-        let mut options = Getopt::new(arguments, "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx");
+        let (arguments, warnings) = modern(arguments);
+        for warning in warnings {
+            warn!(log, "{warning}");
+        }
+        let mut options = Getopt::new(arguments, LETTERS);
         for option in options.by_ref() {
             match option {
                 Ok((letter, argument)) => o.option(letter, argument.map(OsString::into_vec).unwrap_or_default().into(), log)?,
                 Err(bad) => {
-                    // Postfix goes over the options twice, once for -C, and says it each time.
-                    eprintln!("{bad}\n{bad}");
+                    eprintln!("{bad}");
                     fatal!(log, "usage: {name} [options]");
                     return Err(Failed);
                 }
@@ -128,7 +167,6 @@ impl Options {
                 b"7BIT" => self.encoding = Some("7bit"),
                 _ => return fail(String::from("-B option needs 8BITMIME or 7BIT")),
             },
-            b'C' => self.config = Some(PathBuf::from(std::ffi::OsStr::from_bytes(&value))),
             b'F' => self.full_name = Some(value),
             b'G' => self.gateway = true,
             b'I' => self.mode = Mode::NewAliases,
@@ -146,8 +184,8 @@ impl Options {
             b'V' => warn!(log, "bad -V option value -- ignored"),
             b'X' if value.first() == Some(&b'V') => match value.len() {
                 1 => self.verp = Some(BString::default()),
-                3 => self.verp = Some(value[1..].into()),
-                _ => return fail(format!("-V requires two characters, not: \"{}\"", value)),
+                3 if value[1..].iter().all(|b| b"-=+".contains(b)) => self.verp = Some(value[1..].into()),
+                _ => return fail(String::from(BAD_VERP)),
             },
             b'b' => {
                 self.mode = match value.as_slice() {

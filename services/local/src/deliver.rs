@@ -162,6 +162,20 @@ impl Delivery<'_> {
         self.tell(target, Outcome::Sent, dsn);
     }
 
+    /// For a success report: the recipient was a list. Not a line of the log.
+    pub fn told_expanded(&mut self, target: &Target) {
+        let dsn = Dsn { status: "2.0.0".into(), action: "expanded".into(), reason: "alias expanded".into(), ..Dsn::default() };
+        let relay = relay(self.local).into();
+        (self.report)(Report {
+            recipient: self.index,
+            outcome: Outcome::Sent,
+            dsn,
+            marked: false,
+            relay,
+            part: Some(target.recipient.clone()),
+        });
+    }
+
     /// Failed, for good or for now as the status says.
     pub fn failed(&mut self, target: &Target, status: &str, text: impl Into<BString>) {
         self.failed_with(target, Dsn { status: status.into(), reason: text.into(), ..Dsn::default() });

@@ -5,6 +5,7 @@ use crate::tokens::{Destination, parse};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
+use posthaste_queue::Notify;
 use posthaste_route::Context;
 use posthaste_system::credentials::{Identity, as_user};
 use posthaste_system::users::User;
@@ -65,6 +66,11 @@ impl Delivery<'_> {
         if !self.local.parameters.frozen_delivered_to {
             inner.delivered_to = target.recipient.address.clone();
         }
+        if target.recipient.notify.0 & Notify::SUCCESS != 0 && !self.request.probe {
+            // RFC 3461, 5.2.7.2: who asked for a report of success hears of the list, not of its members.
+            self.told_expanded(target);
+            inner.recipient.notify = without_success(target.recipient.notify);
+        }
         if let Err(error) = self.take_owner(&mut inner, &key) {
             warn!(self.local.log, "{error}");
             self.failed(target, "4.3.0", "alias database unavailable");
@@ -115,7 +121,7 @@ impl Delivery<'_> {
                 inner.sender = self.local.router.rewrite(Context::Local, &address);
                 // Bounces go to the owner now, who knows nothing of the wishes of the first sender.
                 inner.owned = true;
-                inner.recipient.notify = posthaste_queue::Notify::default();
+                inner.recipient.notify = Notify::default();
                 inner.recipient.dsn_orcpt = BString::default();
                 return Ok(());
             }
@@ -250,6 +256,13 @@ impl Delivery<'_> {
             return true;
         }
         false
+    }
+}
+
+fn without_success(notify: Notify) -> Notify {
+    match notify.0 & !Notify::SUCCESS {
+        0 => Notify(Notify::NEVER),
+        rest => Notify(rest),
     }
 }
 

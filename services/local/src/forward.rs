@@ -117,7 +117,7 @@ impl Delivery<'_> {
         put(RecordType::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes())?;
         let attribute = |name: &str, value: &BStr| -> BString { [name.as_bytes(), b"=", value.as_bytes()].concat().into() };
         put(RecordType::ATTRIBUTE, &attribute("log_message_origin", BStr::new("local")))?;
-        put(RecordType::ATTRIBUTE, &attribute("rewrite_context", BStr::new("local")))?;
+        put(RecordType::ATTRIBUTE, &attribute("rewrite_context", self.request.origin.rewrite_context.as_bstr()))?;
         if !self.request.encoding.is_empty() {
             put(RecordType::ATTRIBUTE, &attribute("encoding", self.request.encoding.as_bstr()))?;
         }

@@ -240,5 +240,5 @@ fn allowed(source: Source, contexts: crate::Contexts) -> bool {
 }
 
 fn original(target: &Target) -> &Address {
-    if target.recipient.original.is_empty() { &target.recipient.address } else { &target.recipient.original }
+    &target.recipient.original
 }

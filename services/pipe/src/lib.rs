@@ -128,11 +128,10 @@ impl Pipe {
             let text = format!("delivers to command: {}", bstr::join(" ", &arguments).as_bstr());
             return Result { dsn: self.delivered(text.into()), bounced: false, sent: true };
         }
-        let original = if first.original.is_empty() { &first.address } else { &first.original };
         let copy = Copy {
             from_line: a.has('F'),
             return_path: a.has('R'),
-            original_to: a.has('O').then(|| original.clone()),
+            original_to: a.has('O').then(|| first.original.clone()).filter(|original| !original.is_empty()),
             delivered_to: a.has('D').then(|| first.address.clone()),
             sender: if request.sender.is_empty() { Address::new(a.null_sender.as_str()) } else { request.sender.clone() },
             quote_from: a.has('>'),

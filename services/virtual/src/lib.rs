@@ -131,7 +131,7 @@ impl Virtual {
         if let Err(e) = content.rewind() {
             return Result::Failed { status: "4.3.0".into(), text: format!("cannot read queue file: {e}") };
         }
-        let original = if recipient.original.is_empty() { address } else { &recipient.original };
+        let original = &recipient.original;
         if to_maildir {
             let copy = Copy::maildir(&request.sender, original, Some(address.clone()));
             return match maildir::deliver(&path, owner, &self.host, self.limit, &copy, content, &self.log) {
