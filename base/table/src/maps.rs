@@ -117,7 +117,12 @@ impl Maps {
         Maps::open_with(title, value, OpenFlags::default(), &Context::of(config))
     }
 
-    /// As [`Maps::open`], with restrictions on the tables, and settings read before.
+    /// As [`Maps::open`], with [`OpenFlags::SECURE`] and the like.
+    pub fn open_flags(title: &str, value: &str, flags: OpenFlags, config: &Config) -> Maps {
+        Maps::open_with(title, value, flags, &Context::of(config))
+    }
+
+    /// As [`Maps::open_flags`], with settings read before.
     pub fn open_with(title: &str, value: &str, flags: OpenFlags, context: &Context) -> Maps {
         let tables = syntax::words(value).map(|spec| open_or_unavailable(spec, flags, context)).collect();
         Maps { title: title.to_owned(), tables, context: Some(context.clone()) }

@@ -4,7 +4,7 @@ use crate::header::header_name_len;
 use crate::machine::Class;
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_config::{Config, ConfigError};
-use posthaste_table::{Maps, TableError};
+use posthaste_table::{Maps, OpenFlags, TableError};
 
 /// The four sets of checks of one program.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +99,7 @@ impl Checks {
     pub fn open(config: &Config, prefix: &str) -> Result<Checks, ConfigError> {
         let maps = |name: &str| {
             let name = format!("{prefix}{name}");
-            Ok::<_, ConfigError>(Maps::open(&name, &config.text(&name)?, config))
+            Ok::<_, ConfigError>(Maps::open_flags(&name, &config.text(&name)?, OpenFlags::RAW, config))
         };
         Ok(Checks {
             header: maps("header_checks")?,

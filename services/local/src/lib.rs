@@ -28,7 +28,7 @@ use posthaste_route::Router;
 use posthaste_service::{Agent, Fatal, Setup, Spec};
 use posthaste_system::credentials::Identity;
 use posthaste_system::users;
-use posthaste_table::Maps;
+use posthaste_table::{Maps, OpenFlags};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -131,7 +131,7 @@ impl Agent for Local {
             // The table is opened here, with our rights: another process has none to lend.
             .map(|spec| spec.strip_prefix("proxy:").unwrap_or(spec).to_owned())
             .map(|spec| Alias {
-                maps: Maps::open("alias_maps", &spec, config),
+                maps: Maps::open_flags("alias_maps", &spec, OpenFlags::SECURE, config),
                 file: spec.split_once(':').map(|(_, file)| PathBuf::from(file)),
             })
             .collect();

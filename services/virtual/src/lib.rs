@@ -15,7 +15,7 @@ use posthaste_log::{Logger, warn};
 use posthaste_queue::{Content, Queue, Recipient};
 use posthaste_service::{Agent, Fatal, Setup, Spec};
 use posthaste_system::credentials::Identity;
-use posthaste_table::{AddressSearch, LocalPart, Maps, TableError};
+use posthaste_table::{AddressSearch, LocalPart, Maps, OpenFlags, TableError};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ impl Agent for Virtual {
         if limit > 0 && limit < config.int("message_size_limit")? {
             return Err(Fatal(format!("main.cf configuration error: virtual_mailbox_limit is smaller than message_size_limit")));
         }
-        let maps = |name: &str| Ok::<_, Fatal>(Maps::open(name, &config.text(name)?, config));
+        let maps = |name: &str| Ok::<_, Fatal>(Maps::open_flags(name, &config.text(name)?, OpenFlags::SECURE, config));
         let queue = Queue::open(config)?;
         Ok(Virtual {
             log: setup.log.clone(),
