@@ -20,7 +20,7 @@ use posthaste_address::Address;
 use posthaste_config::{Config, ConfigError};
 use posthaste_ipc::delivery::{Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_VERIFY};
 use posthaste_log::{Logger, info, warn};
-use posthaste_queue::Queue;
+use posthaste_queue::{Content, Queue};
 use posthaste_table::Maps;
 use std::fmt;
 use std::time::SystemTime;
@@ -63,11 +63,12 @@ impl Style {
 }
 
 /// The facts of a connection that a log line tells.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Over<'a> {
     reporter: &'a Reporter,
     conn_use: u32,
     tls: Option<&'a str>,
+    content: Option<&'a Content>,
 }
 
 impl Reporter {
@@ -106,7 +107,7 @@ impl Reporter {
 
     /// For a delivery over a connection that serves for the `conn_use`th time (1 for the first), with the text of `tls=` where there is one.
     pub fn over<'a>(&'a self, conn_use: u32, tls: Option<&'a str>) -> Over<'a> {
-        Over { reporter: self, conn_use, tls }
+        Over { reporter: self, conn_use, tls, content: None }
     }
 }
 
@@ -116,7 +117,18 @@ impl fmt::Debug for Reporter {
     }
 }
 
-impl Over<'_> {
+impl fmt::Debug for Over<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Over").field("conn_use", &self.conn_use).field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Over<'a> {
+    /// Marks recipients done through the queue file that the agent has open, which spares opening it again for each.
+    pub fn marking(self, content: &'a Content) -> Over<'a> {
+        Over { content: Some(content), ..self }
+    }
+
     /// As [`Reporter::sent`].
     pub fn sent(&self, request: &Request, recipient: u32, relay: &BStr, timing: Timing, dsn: Dsn) -> Report {
         self.finish(Outcome::Sent, request, recipient, relay, timing, dsn)
@@ -158,7 +170,11 @@ impl Over<'_> {
             };
             info!(this.log, "{line}");
             if outcome == Outcome::Sent && !request.report_success(to) {
-                marked = match to.offset.map(|offset| this.queue.mark_done(request.queue, &request.id, offset)) {
+                let mark = |offset| match self.content {
+                    Some(content) => content.mark_done(offset),
+                    None => this.queue.mark_done(request.queue, &request.id, offset),
+                };
+                marked = match to.offset.map(mark) {
                     None | Some(Ok(())) => true,
                     Some(Err(error)) => {
                         warn!(this.log, "{}: cannot mark recipient <{}> as delivered: {error}", request.id, to.address);

@@ -59,20 +59,20 @@ impl Agent {
         let opened = self.queue.open_message(request.queue, &request.id, request.content_offset);
         let open = vec![true; request.recipients.len()];
         let now = SystemTime::now();
-        let mut job = Job { agent: self, request, sink, open, started: now, connected: None, problem: None, sessions: 0 };
-        let mut content = match opened {
-            Ok(content) => content,
+        let mut job = Job { agent: self, request, content: None, sink, open, started: now, connected: None, problem: None, sessions: 0 };
+        match opened {
+            Ok(content) => job.content = Some(content),
             Err(error) => {
                 warn!(self.log, "{}: open queue file: {error}", job.request.id);
                 job.problem = Some(Problem::local("4.3.0", format!("cannot read the queue file: {error}")));
                 return job.finish();
             }
-        };
+        }
         if self.settings.flags.delivered_to {
-            job.refuse_loops(&mut content);
+            job.refuse_loops();
         }
         match job.destinations() {
-            Ok(list) => job.run(list, &mut content).await,
+            Ok(list) => job.run(list).await,
             Err(BadDestination(text)) => {
                 error!(self.log, "{}: {text}", job.request.id);
                 job.problem = Some(Problem::local("4.3.0", "unknown mail transport error"));
@@ -86,6 +86,8 @@ impl Agent {
 struct Job<'a> {
     agent: &'a Agent,
     request: Request,
+    /// The queue file.
+    content: Option<Content>,
     sink: &'a dyn Fn(&Report),
     /// Recipients without a result.
     open: Vec<bool>,
@@ -129,7 +131,7 @@ impl Job<'_> {
         !self.open.contains(&true)
     }
 
-    async fn run(&mut self, destinations: Vec<Destination>, content: &mut Content) {
+    async fn run(&mut self, destinations: Vec<Destination>) {
         let agent = self.agent;
         let relays = agent.settings.fallback_relay.len();
         let (mut total, own) = (destinations.len(), destinations.len() - relays);
@@ -140,7 +142,7 @@ impl Job<'_> {
             match destination {
                 Destination::Unix { path } => {
                     let place = Place { destination: path, last: i + 1 == total };
-                    self.unix(path, place, content).await;
+                    self.unix(path, place).await;
                 }
                 Destination::Inet { shown, host, literal, port, srv } => {
                     let key = format!("{shown}:{port}");
@@ -148,7 +150,7 @@ impl Job<'_> {
                         // Other servers of the destination are still there to be tried.
                         let place = Place { destination: &key, last: false };
                         self.connected = Some(SystemTime::now());
-                        self.transact(session, true, place, content).await;
+                        self.transact(session, true, place).await;
                         if self.is_done() {
                             return;
                         }
@@ -168,7 +170,7 @@ impl Job<'_> {
                     if backup {
                         total = own;
                     }
-                    if self.servers(&list, &key, i + 1 >= total, content).await {
+                    if self.servers(&list, &key, i + 1 >= total).await {
                         return;
                     }
                 }
@@ -177,7 +179,7 @@ impl Job<'_> {
     }
 
     /// Tries the servers of one destination. `true` when the request has been dealt with in another way.
-    async fn servers(&mut self, list: &[HostAddress], key: &str, last_destination: bool, content: &mut Content) -> bool {
+    async fn servers(&mut self, list: &[HostAddress], key: &str, last_destination: bool) -> bool {
         let limit = self.agent.settings.mx_session_limit;
         let before = self.sessions;
         for (j, address) in list.iter().enumerate() {
@@ -190,7 +192,7 @@ impl Job<'_> {
             let place = Place { destination: key, last };
             if let Some(session) = self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server)) {
                 self.connected = Some(SystemTime::now());
-                if self.transact(session, true, place, content).await == Then::Next {
+                if self.transact(session, true, place).await == Then::Next {
                     continue;
                 }
             }
@@ -198,7 +200,7 @@ impl Job<'_> {
             match self.open_session(address, &peer).await {
                 Ok(session) => {
                     self.connected = Some(SystemTime::now());
-                    self.transact(session, false, place, content).await;
+                    self.transact(session, false, place).await;
                 }
                 Err(NoSession::Myself(peer)) => {
                     self.connected = Some(SystemTime::now());
@@ -249,11 +251,11 @@ impl Job<'_> {
         }
     }
 
-    async fn unix(&mut self, path: &str, place: Place<'_>, content: &mut Content) {
+    async fn unix(&mut self, path: &str, place: Place<'_>) {
         let agent = self.agent;
         if let Some(session) = self.reusable(path).and_then(|()| agent.pool.for_server(path)) {
             self.connected = Some(SystemTime::now());
-            if self.transact(session, true, place, content).await == Then::Next {
+            if self.transact(session, true, place).await == Then::Next {
                 return;
             }
         }
@@ -266,7 +268,7 @@ impl Job<'_> {
         self.connected = Some(SystemTime::now());
         match opened {
             Ok(session) => {
-                self.transact(session, false, place, content).await;
+                self.transact(session, false, place).await;
             }
             Err(NoSession::Failed(problem)) => self.not_opened(problem, place.last),
             Err(NoSession::Myself(_) | NoSession::TlsFailed) => {}
@@ -335,7 +337,7 @@ impl Job<'_> {
     }
 
     /// Sends the message to all open recipients over a session.
-    async fn transact(&mut self, mut session: Session, reused: bool, place: Place<'_>, content: &mut Content) -> Then {
+    async fn transact(&mut self, mut session: Session, reused: bool, place: Place<'_>) -> Then {
         let settings = &self.agent.settings;
         let batch = self.open_recipients();
         if !reused {
@@ -426,7 +428,11 @@ impl Job<'_> {
                     let agent = self.agent;
                     let (request, rules, log) = (&self.request, &agent.rules, &agent.log);
                     let sending = Sending { request, recipient: batch.first().copied(), settings, rules, log };
-                    let sent = content::send(&mut session, content, &sending, &mut out).await;
+                    let sent = match &mut self.content {
+                        Some(content) => content::send(&mut session, content, &sending, &mut out).await,
+                        // Without a queue file no session is opened.
+                        None => return Then::Next,
+                    };
                     match sent {
                         Ok(()) => tx.content_sent(&mut out),
                         Err(ContentError::Broken(broken)) => return self.broken(&session, Stage::Body, broken, place),
@@ -443,7 +449,7 @@ impl Job<'_> {
                         }
                     }
                     // For another server, should this one fail.
-                    if let Err(error) = content.rewind() {
+                    if let Some(Err(error)) = self.content.as_mut().map(Content::rewind) {
                         warn!(self.agent.log, "{}: rewind queue file: {error}", self.request.id);
                     }
                 }
@@ -537,7 +543,10 @@ impl Job<'_> {
         {
             recipient.notify.0 &= !Notify::SUCCESS;
         }
-        let over = self.agent.reporter.over(session.uses, None);
+        let mut over = self.agent.reporter.over(session.uses, None);
+        if let Some(content) = &self.content {
+            over = over.marking(content);
+        }
         let report = over.sent(&self.request, i, session.relay().as_str().into(), self.timing(), dsn);
         self.done(i, &report);
     }
@@ -565,7 +574,8 @@ impl Job<'_> {
     }
 
     /// `flags=D`: a message that has been here for this recipient does not go there again.
-    fn refuse_loops(&mut self, content: &mut Content) {
+    fn refuse_loops(&mut self) {
+        let Some(content) = &mut self.content else { return };
         let delivered = match Delivered::read(content) {
             Ok(delivered) => delivered,
             Err(error) => {
