@@ -18,17 +18,10 @@ pub struct Mail {
     cleanup: Cleanup,
     /// How many of the transaction's actions have been carried out.
     done: usize,
-    /// Content has begun, or has ended: where the next envelope record may go.
-    stage: Stage,
+    /// No line of the client's content has come yet.
+    first_line: bool,
     /// Scratch space for records that are put together.
     text: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Envelope,
-    Content,
-    Extracted,
 }
 
 impl Message for Mail {
@@ -43,6 +36,10 @@ impl Message for Mail {
     }
 
     fn line(&mut self, text: &BStr, whole: bool) {
+        if std::mem::take(&mut self.first_line) && text.first().is_some_and(|c| matches!(c, b' ' | b'\t')) {
+            // It would continue our Received: header.
+            self.record(RecordType::NORMAL, BStr::new(b""));
+        }
         self.record(if whole { RecordType::NORMAL } else { RecordType::CONTINUED }, text);
     }
 }
@@ -72,7 +69,7 @@ impl Mail {
                 Action::Discard => self.cleanup.discard(),
                 Action::Filter(filter) => self.record(RecordType::FILTER, filter.as_bstr()),
                 Action::Redirect(address) => self.record(RecordType::REDIRECT, address.as_bstr()),
-                Action::Bcc(address) => self.record(RecordType::RECIPIENT, address.as_bstr()),
+                Action::Bcc(address) => self.cleanup.bcc(address.as_bstr()),
                 Action::Prepend(_) => {}
             }
         }
@@ -92,6 +89,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         address_mappings: !overrides.no_address_mappings,
         bcc: !overrides.no_address_mappings,
         smtputf8: transaction.parameters.smtputf8,
+        smtputf8_autodetect: smtpd.profile.autodetects_smtputf8("smtpd"),
         ..Flags::default()
     };
     let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| {
@@ -99,7 +97,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         write_refusal("queue file")
     })?;
     let id = cleanup.id().as_str().to_owned();
-    let mut mail = Mail { cleanup, done: 0, stage: Stage::Envelope, text: Vec::with_capacity(256) };
+    let mut mail = Mail { cleanup, done: 0, first_line: true, text: Vec::with_capacity(256) };
     let client = session.client();
     info!(smtpd.log, "{id}: client={}", session.label());
 
@@ -179,7 +177,6 @@ pub fn start_content(smtpd: &Smtpd, session: &mut Session<Mail>) {
     let Some(mail) = transaction.message.as_mut() else { return };
     mail.act(&transaction.actions);
     mail.record(RecordType::MESSAGE, BStr::new(b""));
-    mail.stage = Stage::Content;
     for action in &transaction.actions {
         if let Action::Prepend(header) = action {
             mail.record(RecordType::NORMAL, header.as_bstr());
@@ -195,7 +192,6 @@ pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished 
     let Some(transaction) = session.transaction_mut() else { return refused(write_refusal("transaction")) };
     let Some(mut mail) = transaction.message.take() else { return refused(write_refusal("message")) };
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
-    mail.stage = Stage::Extracted;
     mail.act(&transaction.actions);
     mail.record(RecordType::END, BStr::new(b""));
     let id = mail.cleanup.id().clone();
@@ -262,7 +258,7 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BStrin
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
     let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| error.to_string())?;
     let id = cleanup.id().clone();
-    let mut mail = Mail { cleanup, done: 0, stage: Stage::Envelope, text: Vec::new() };
+    let mut mail = Mail { cleanup, done: 0, first_line: true, text: Vec::new() };
     let now = SystemTime::now();
     let date = smtpd.dates.rfc5322(now);
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
