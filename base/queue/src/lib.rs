@@ -14,6 +14,8 @@ mod content;
 mod crash_tests;
 pub mod disk;
 mod envelope;
+#[cfg(test)]
+mod foreign_tests;
 mod id;
 pub mod listing;
 pub mod log;

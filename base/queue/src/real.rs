@@ -59,6 +59,15 @@ impl RealDisk {
     }
 }
 
+#[cfg(test)]
+impl RealDisk {
+    /// As on a file system that knows no nameless files.
+    pub(crate) fn with_temporary_names(self) -> RealDisk {
+        self.shared.no_nameless.store(true, Ordering::Relaxed);
+        self
+    }
+}
+
 impl Shared {
     fn kept(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<OwnedFd>>> {
         // A thread that panicked between two map operations leaves the map whole.

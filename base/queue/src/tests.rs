@@ -75,7 +75,7 @@ pub(crate) fn write(queue: &Queue, recipients: &[&str], extracted: &[&str], body
     file
 }
 
-fn commit(file: Writer, to: QueueName) -> QueueId {
+pub(crate) fn commit(file: Writer, to: QueueName) -> QueueId {
     let file = file.complete(to).unwrap();
     let id = file.id().clone();
     Committer::commit_now(file).unwrap();
