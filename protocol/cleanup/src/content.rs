@@ -56,6 +56,8 @@ pub(crate) struct Content {
     /// `FILTER` and `REDIRECT` of checks; the last ones count.
     filter: Option<BString>,
     redirect: Option<BString>,
+    /// The first fault of structure.
+    fault: Option<Fault>,
     /// To be bounced, with status and text.
     pub bounced: Option<(String, BString)>,
     rejected: Option<Rejected>,
@@ -117,6 +119,7 @@ impl Content {
             unchecked: !flags.filter || profile.checks.is_empty(),
             filter: None,
             redirect: None,
+            fault: None,
             bounced: None,
             rejected: None,
         })
@@ -218,6 +221,9 @@ impl Content {
 
     /// After the last line: what the content said of itself.
     pub fn end_content(&mut self) -> Result<(), Rejected> {
+        if let Some(fault) = self.fault {
+            self.refuse_content("5.6.0", fault.text().into())?;
+        }
         let end = self.writer.offset();
         self.envelope.content_length = end - self.envelope.content_offset;
         self.envelope.message_size = self.envelope.content_length;
@@ -229,6 +235,11 @@ impl Content {
         if let Some(address) = self.redirect.take() {
             self.write(RecordType::REDIRECT, address.as_bstr())?;
             self.envelope.redirect = Some(Address::new(address));
+        }
+        if self.bounced.is_some() {
+            // What was refused for its content goes back without it.
+            self.envelope.ret = 2;
+            self.write_attribute("ret_flags", b"2")?;
         }
         if !self.envelope.message_id.is_empty() {
             let id = self.envelope.message_id.clone();
@@ -471,12 +482,14 @@ impl Handler for Content {
         }
     }
 
+    /// The message is looked at to its end all the same: there may be more to log.
     fn fault(&mut self, fault: Fault, context: &[u8]) -> Result<(), Rejected> {
         if !self.flags.filter && fault != Fault::Nesting {
             return Ok(());
         }
         self.log_fault(fault.text(), context);
-        self.refuse_content("5.6.0", fault.text().into())
+        self.fault.get_or_insert(fault);
+        Ok(())
     }
 }
 

@@ -21,7 +21,8 @@ impl fmt::Display for Whence<'_> {
         let content = self.content;
         let style = content.profile.style;
         let origin = match content.origin.is_empty() {
-            true => BStr::new("unknown"),
+            // Mail from pickup says nothing of its origin.
+            true => BStr::new("local"),
             false => content.origin.as_bstr(),
         };
         write!(f, "from {origin}; from=<{}>", ShownAddress::new(&content.envelope.sender, style))?;

@@ -583,6 +583,7 @@ fn refused_local_mail_bounces() {
     let accepted = result.accepted.expect("accepted");
     assert!(accepted.bounced && accepted.envelope.is_none());
     assert_eq!(result.records.iter().filter(|r| r.starts_with("D ")).count(), 2);
+    assert!(result.records.contains(&"A ret_flags=2".into()));
     assert_eq!(result.records.iter().filter(|r| r.starts_with("R ")).count(), 0);
     let log = std::fs::read_to_string(world.directory.path().join("bounce").join(&result.id)).expect("a bounce file");
     for line in ["recipient=bob@example.com", "original_recipient=bob", "status=5.7.1", "action=failed", "reason=no such subject"] {

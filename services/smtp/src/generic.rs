@@ -75,7 +75,11 @@ impl Generic {
         let mut new: BString = match value.strip_prefix(b"@") {
             // `@domain` keeps the local part.
             Some(domain) => [address.local().as_bytes(), b"@", domain].concat().into(),
-            None => Address::from_external(value).as_bytes().to_owned(),
+            None => {
+                let list = AddressList::parse(value, self.token_limit);
+                let Some(first) = list.addresses().next() else { return Ok(None) };
+                Address::from_external(first).as_bytes().to_owned()
+            }
         };
         if !new.contains(&b'@') {
             new.push(b'@');

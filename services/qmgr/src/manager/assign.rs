@@ -41,7 +41,6 @@ impl<R: Resolver> Manager<R> {
             for recipient in &mut recipients {
                 if message.read == 0 {
                     recipient.address = redirect.clone();
-                    recipient.original = redirect.clone();
                     recipient.dsn_orcpt = BString::default();
                 }
             }

@@ -133,6 +133,7 @@ impl<R: Resolver> Manager<R> {
             warn!(self.log, "{}: cannot remove its defer log: {error}", message.id);
         }
         match self.queue.remove(message.queue, &message.id) {
+            Ok(()) if message.settled => (),
             Ok(()) => info!(self.log, "{}: removed", message.id),
             Err(error) if error.kind() == ErrorKind::NotFound => (),
             Err(error) => warn!(self.log, "{}: cannot remove: {error}", message.id),

@@ -198,7 +198,7 @@ impl<R: Resolver> Manager<R> {
         }
         match new.envelope {
             Some(envelope) if self.has_room() && new.queue == QueueName::Incoming => {
-                self.admit(now, new.id, QueueName::Incoming, envelope);
+                self.admit(now, new.id, QueueName::Incoming, envelope, false);
             }
             _ => self.trigger(now, &[Trigger::Incoming]),
         }
@@ -375,7 +375,9 @@ impl<R: Resolver> Manager<R> {
         if from == QueueName::Incoming {
             self.recent.insert(id.clone());
         }
-        let key = self.admit(now, id, QueueName::Active, envelope);
+        // Cleanup bounced it: all that is to be done is the report.
+        let settled = bounce_log && from == QueueName::Incoming && envelope.recipients.is_empty() && envelope.more_at.is_none();
+        let key = self.admit(now, id, QueueName::Active, envelope, settled);
         if let Some(message) = self.messages.get_mut(key) {
             message.bounce_log |= bounce_log;
             message.trace_log |= trace_log;
@@ -391,16 +393,19 @@ impl<R: Resolver> Manager<R> {
         self.settings.qmgr_message_recipient_limit.saturating_sub(self.recipients).max(self.settings.qmgr_message_recipient_minimum)
     }
 
-    /// Registers a message. For one that is in `incoming` also begins its delivery.
-    fn admit(&mut self, now: Instant, id: QueueId, queue: QueueName, envelope: Envelope) -> Key<Message> {
+    /// Registers a message. For one that is in `incoming` also begins its delivery. One that is `settled` has no recipients left and was
+    /// never seen here before: the log says nothing of it.
+    fn admit(&mut self, now: Instant, id: QueueId, queue: QueueName, envelope: Envelope, settled: bool) -> Key<Message> {
         let wall = self.queue.clock.now();
-        info!(
-            self.log,
-            "{id}: from=<{}>, size={}, nrcpt={} (queue active)",
-            ShownAddress::new(&envelope.sender, self.settings.style),
-            envelope.message_size,
-            envelope.recipient_count
-        );
+        if !settled {
+            info!(
+                self.log,
+                "{id}: from=<{}>, size={}, nrcpt={} (queue active)",
+                ShownAddress::new(&envelope.sender, self.settings.style),
+                envelope.message_size,
+                envelope.recipient_count
+            );
+        }
         if envelope.trace_flags & TRACE_VERIFY != 0 {
             self.probes += 1;
         }
@@ -423,6 +428,7 @@ impl<R: Resolver> Manager<R> {
             trace_log: false,
             defer_log: false,
             flush: false,
+            settled,
             revive: false,
             envelope,
         };

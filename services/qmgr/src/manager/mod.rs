@@ -175,6 +175,8 @@ pub struct Message {
     /// A flush was asked: `defer_transports` does not hold it up, dead destinations are tried.
     flush: bool,
     revive: bool,
+    /// Bounced by cleanup: nothing but the report is to be done, and the log says nothing of it.
+    settled: bool,
 }
 
 impl Message {
