@@ -52,9 +52,12 @@ impl Request {
     /// The frame kind of a request.
     pub const FRAME: u8 = 1;
 
-    /// Whether a `trace` record is due for a delivered recipient before it may be marked done: probe, `sendmail -v`, or NOTIFY=SUCCESS.
+    /// Whether a `trace` record is due for a delivered recipient before it may be marked done: probe, `sendmail -v`, NOTIFY=SUCCESS, or
+    /// (`confirm_delay_cleared`) the sender was told of a delay that is over now.
     pub fn report_success(&self, recipient: &Recipient) -> bool {
-        self.probe || self.trace_flags & TRACE_RECORD != 0 || recipient.notify.0 & Notify::SUCCESS != 0
+        let notify = recipient.notify.0;
+        let cleared = self.trace_flags & TRACE_DELAY_CLEARED != 0 && (notify == 0 || notify & Notify::DELAY != 0);
+        self.probe || self.trace_flags & TRACE_RECORD != 0 || notify & Notify::SUCCESS != 0 || cleared
     }
 }
 
@@ -64,6 +67,9 @@ pub const TRACE_VERIFY: u32 = 256;
 pub const TRACE_PROBE: u32 = 512;
 /// `trace_flags`: `sendmail -v`, deliver and report.
 pub const TRACE_RECORD: u32 = 1024;
+
+/// `trace_flags` of a request, never of a queue file: the sender was told of a delay, and wants to know when it is over.
+pub const TRACE_DELAY_CLEARED: u32 = 1 << 16;
 
 /// What became of one recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +258,9 @@ mod tests {
         assert!(r.report_success(&asked));
         r.trace_flags = TRACE_RECORD;
         assert!(r.report_success(&quiet));
+        r.trace_flags = TRACE_DELAY_CLEARED;
+        assert!(r.report_success(&quiet));
+        assert!(!r.report_success(&Recipient { notify: Notify(Notify::FAILURE), ..quiet.clone() }));
         r.trace_flags = 0;
         r.probe = true;
         assert!(r.report_success(&quiet));

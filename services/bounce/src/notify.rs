@@ -128,11 +128,13 @@ impl Notifier {
     fn reports(&self, notice: &Notice, purpose: Purpose, logs: &[LogName], outcome: &mut Outcome) {
         let settings = &self.settings;
         // A log that is lost is no reason to keep silent about a failure (bounce(8)).
-        match self.any_due(notice, purpose, logs) {
-            Some(false) => return,
-            None if purpose != Purpose::Failure => return,
-            _ => (),
+        let lost = !logs.iter().any(|&log| matches!(self.queue.read_log(log, &notice.id), Ok(Some(_))));
+        if lost && purpose != Purpose::Failure {
+            return;
         }
+        // A copy for the postmaster is about all recipients, whatever the sender wants to know (as in Postfix).
+        let any_due = lost || self.records(notice, purpose, logs, false).next().is_some();
+        let any = lost || any_due || self.records(notice, purpose, logs, true).next().is_some();
         if notice.sender.as_bytes().eq_ignore_ascii_case(settings.double_bounce.as_bytes()) {
             if purpose == Purpose::Failure {
                 warn!(self.log, "{}: undeliverable postmaster notification discarded", notice.id);
@@ -151,30 +153,37 @@ impl Notifier {
         let about = About { notice, purpose, logs };
         let copy = |to| (&settings.double_bounce, to, true);
         match purpose {
+            _ if !any => (),
             Purpose::Failure if notice.sender.is_empty() => {
                 if let Some(to) = &settings.double_bounce_notice_recipient {
                     make(about.job(copy(to), &settings.failure, "postmaster non-delivery"), true);
                 }
             }
             Purpose::Failure if notice.kind == Kind::Verp => {
-                for record in self.records(notice, purpose, logs).flatten() {
+                for record in self.records(notice, purpose, logs, true).flatten() {
                     let whom = if record.original.is_empty() { &record.recipient } else { &record.original };
                     let to = verp::expand(&notice.sender, whom, &notice.verp);
-                    make(Job { only: Some(&record), ..about.job((&null, &to, false), &settings.failure, "sender non-delivery") }, true);
+                    if due(&record, purpose) {
+                        make(Job { only: Some(&record), ..about.job((&null, &to, false), &settings.failure, "sender non-delivery") }, true);
+                    }
                     if let Some(to) = &settings.bounce_notice_recipient {
                         make(Job { only: Some(&record), ..about.job(copy(to), &settings.failure, "postmaster non-delivery") }, false);
                     }
                 }
             }
             Purpose::Failure => {
-                make(about.job((&null, &notice.sender, false), &settings.failure, "sender non-delivery"), true);
+                if any_due {
+                    make(about.job((&null, &notice.sender, false), &settings.failure, "sender non-delivery"), true);
+                }
                 if let Some(to) = &settings.bounce_notice_recipient {
                     make(about.job(copy(to), &settings.failure, "postmaster non-delivery"), false);
                 }
             }
             _ if notice.sender.is_empty() => (),
             Purpose::Delay => {
-                make(about.job((&null, &notice.sender, false), &settings.delay, "sender delay"), true);
+                if any_due {
+                    make(about.job((&null, &notice.sender, false), &settings.delay, "sender delay"), true);
+                }
                 if let Some(to) = &settings.delay_notice_recipient {
                     make(about.job(copy(to), &settings.delay, "postmaster delay"), false);
                 }
@@ -187,18 +196,13 @@ impl Notifier {
         }
     }
 
-    /// Whether some recipient is to be reported; `None` when there is no log.
-    fn any_due(&self, notice: &Notice, purpose: Purpose, logs: &[LogName]) -> Option<bool> {
-        let exists = logs.iter().any(|&log| matches!(self.queue.read_log(log, &notice.id), Ok(Some(_))));
-        exists.then(|| self.records(notice, purpose, logs).next().is_some())
-    }
-
-    /// The recipients that are due, from all logs. What cannot be read is left out, with a warning.
+    /// The recipients that are due (with `all`: all there are), from all logs. What cannot be read is left out, with a warning.
     fn records<'a>(
         &'a self,
         notice: &'a Notice,
         purpose: Purpose,
         logs: &'a [LogName],
+        all: bool,
     ) -> impl Iterator<Item = Result<LogRecord, std::io::Error>> + 'a {
         let open = move |&log: &LogName| -> Option<LogReader> {
             self.queue.read_log(log, &notice.id).unwrap_or_else(|error| {
@@ -206,7 +210,7 @@ impl Notifier {
                 None
             })
         };
-        logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| due(record, purpose)))
+        logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)))
     }
 
     /// Makes one report and puts it into the queue, safely.
@@ -289,7 +293,7 @@ impl Notifier {
         if let Some(record) = job.only {
             return Ok(tell(record)?);
         }
-        for record in self.records(job.notice, job.purpose, job.logs).flatten() {
+        for record in self.records(job.notice, job.purpose, job.logs, job.copy).flatten() {
             tell(&record)?;
         }
         Ok(())

@@ -7,8 +7,8 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_delivery::Timing;
 use posthaste_delivery::delivered::Delivered;
-use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request};
-use posthaste_queue::{Content, Recipient};
+use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_RECORD};
+use posthaste_queue::{Content, Notify, Recipient};
 use posthaste_system::credentials::Identity;
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -57,6 +57,8 @@ pub(crate) struct Delivery<'a> {
     pub expanded: bool,
     /// Whether something is to be tried again.
     pub deferred: bool,
+    /// The recipient is a list with an owner, who hears of its members' failures from now on.
+    pub has_owner: bool,
 }
 
 /// Delivers to all recipients of a request.
@@ -90,10 +92,20 @@ pub(crate) fn request(local: &Local, request: &Request, report: &mut dyn FnMut(R
             seen: &mut seen,
             expanded: false,
             deferred: false,
+            has_owner: false,
         };
         delivery.top(recipient);
     }
     Done::default()
+}
+
+/// What the sender wants to know of an address that a recipient was expanded to. Success is reported for the whole and not for its members,
+/// who may be nobody's business (RFC 3461 §6.2.7.3); who asked for success only, hears nothing of them.
+pub(crate) fn for_member(notify: Notify) -> Notify {
+    match notify.0 & !Notify::SUCCESS {
+        0 if notify.0 != 0 => Notify(Notify::NEVER),
+        rest => Notify(rest),
+    }
 }
 
 fn relay(local: &Local) -> &BStr {
@@ -133,16 +145,24 @@ impl Delivery<'_> {
         }
     }
 
-    /// The last report of a recipient that was expanded: everything has been told by then.
+    /// The last report of a recipient that was expanded: everything has been told by then, but that it was expanded, to a sender who
+    /// asked for reports of success.
     fn finish_parts(&mut self, recipient: &Recipient) {
-        let mut marked = false;
-        if !self.deferred
-            && let Some(offset) = recipient.offset
-        {
-            marked = self.content.mark_done(offset).is_ok();
-        }
+        let request = self.request;
         let outcome = if self.deferred { Outcome::Deferred } else { Outcome::Sent };
-        (self.report)(Report { recipient: self.index, outcome, dsn: Dsn::default(), marked, relay: Default::default(), part: None });
+        let mut report =
+            Report { recipient: self.index, outcome, dsn: Dsn::default(), marked: false, relay: Default::default(), part: None };
+        if !self.deferred {
+            let traced = request.probe || request.trace_flags & TRACE_RECORD != 0;
+            if !traced && request.report_success(recipient) {
+                let action = if self.has_owner { "delivered" } else { "expanded" };
+                report.dsn = Dsn { status: "2.0.0".into(), action: action.into(), reason: "alias expanded".into(), ..Dsn::default() };
+                report.relay = relay(self.local).into();
+            } else if let Some(offset) = recipient.offset {
+                report.marked = self.content.mark_done(offset).is_ok();
+            }
+        }
+        (self.report)(report);
     }
 
     /// Remembers a destination; true when it has been delivered to before, for this message.
@@ -160,20 +180,6 @@ impl Delivery<'_> {
     pub fn sent(&mut self, target: &Target, action: &str, text: impl Into<BString>) {
         let dsn = Dsn { status: "2.0.0".into(), action: action.into(), reason: text.into(), ..Dsn::default() };
         self.tell(target, Outcome::Sent, dsn);
-    }
-
-    /// For a success report: the recipient was a list. Not a line of the log.
-    pub fn told_expanded(&mut self, target: &Target) {
-        let dsn = Dsn { status: "2.0.0".into(), action: "expanded".into(), reason: "alias expanded".into(), ..Dsn::default() };
-        let relay = relay(self.local).into();
-        (self.report)(Report {
-            recipient: self.index,
-            outcome: Outcome::Sent,
-            dsn,
-            marked: false,
-            relay,
-            part: Some(target.recipient.clone()),
-        });
     }
 
     /// Failed, for good or for now as the status says.
@@ -198,7 +204,7 @@ impl Delivery<'_> {
             return (self.report)(report);
         }
         // A part: told under its own address, and without a place in the queue file that could be marked.
-        let member = Recipient { offset: None, ..target.recipient.clone() };
+        let member = Recipient { offset: None, notify: for_member(target.recipient.notify), ..target.recipient.clone() };
         let part = Request { recipients: vec![member.clone()], sender: target.sender.clone(), ..self.request.clone() };
         let report = match outcome {
             Outcome::Sent => reporter.sent(&part, 0, relay, self.timing, dsn),

@@ -66,11 +66,6 @@ impl Delivery<'_> {
         if !self.local.parameters.frozen_delivered_to {
             inner.delivered_to = target.recipient.address.clone();
         }
-        if target.recipient.notify.0 & Notify::SUCCESS != 0 && !self.request.probe {
-            // RFC 3461, 5.2.7.2: who asked for a report of success hears of the list, not of its members.
-            self.told_expanded(target);
-            inner.recipient.notify = without_success(target.recipient.notify);
-        }
         if let Err(error) = self.take_owner(&mut inner, &key) {
             warn!(self.local.log, "{error}");
             self.failed(target, "4.3.0", "alias database unavailable");
@@ -105,7 +100,7 @@ impl Delivery<'_> {
     }
 
     /// `owner-NAME`: the sender of what this alias sends on.
-    fn take_owner(&self, inner: &mut Target, key: &BString) -> Result<(), posthaste_table::TableError> {
+    fn take_owner(&mut self, inner: &mut Target, key: &BString) -> Result<(), posthaste_table::TableError> {
         let mut owner = BString::from("owner-");
         owner.extend_from_slice(key);
         for table in &self.local.aliases {
@@ -121,6 +116,7 @@ impl Delivery<'_> {
                 inner.sender = self.local.router.rewrite(Context::Local, &address);
                 // Bounces go to the owner now, who knows nothing of the wishes of the first sender.
                 inner.owned = true;
+                self.has_owner |= inner.depth == 1;
                 inner.recipient.notify = Notify::default();
                 inner.recipient.dsn_orcpt = BString::default();
                 return Ok(());
@@ -256,13 +252,6 @@ impl Delivery<'_> {
             return true;
         }
         false
-    }
-}
-
-fn without_success(notify: Notify) -> Notify {
-    match notify.0 & !Notify::SUCCESS {
-        0 => Notify(Notify::NEVER),
-        rest => Notify(rest),
     }
 }
 

@@ -55,7 +55,7 @@ impl Forwards {
             address: address.clone(),
             original,
             dsn_orcpt: target.recipient.dsn_orcpt.clone(),
-            notify: target.recipient.notify,
+            notify: crate::deliver::for_member(target.recipient.notify),
         };
         let forward = match self.0.iter_mut().find(|f| f.sender == *sender) {
             Some(forward) => forward,

@@ -34,6 +34,8 @@ pub struct Settings {
     pub defer_service_name: String,
     pub trace_service_name: String,
     pub destination_concurrency_feedback_debug: bool,
+    /// `notify_classes` has `bounce` or `2bounce`: the postmaster hears also of failures that the sender does not want to hear of.
+    pub postmaster_copies: bool,
     pub style: Style,
 }
 
@@ -65,6 +67,7 @@ impl Settings {
             defer_service_name: config.text("defer_service_name")?,
             trace_service_name: config.text("trace_service_name")?,
             destination_concurrency_feedback_debug: config.bool("destination_concurrency_feedback_debug")?,
+            postmaster_copies: words(&config.text("notify_classes")?).iter().any(|class| matches!(class.as_str(), "bounce" | "2bounce")),
             style: Style::from_config(config)?,
         };
         if settings.maximal_backoff_time < settings.minimal_backoff_time {

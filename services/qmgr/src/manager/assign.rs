@@ -8,7 +8,7 @@ use posthaste_address::Address;
 use posthaste_delivery::verp;
 use posthaste_ipc::delivery::{Dsn, Outcome, Request, TRACE_VERIFY};
 use posthaste_log::warn;
-use posthaste_queue::{Notify, QueueName, Recipient};
+use posthaste_queue::{QueueName, Recipient};
 use posthaste_route::{Class, Route, RouteError};
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -42,13 +42,6 @@ impl<R: Resolver> Manager<R> {
                 if message.read == 0 {
                     recipient.address = redirect.clone();
                     recipient.dsn_orcpt = BString::default();
-                }
-            }
-        }
-        if message.envelope.warned && self.settings.confirm_delay_cleared {
-            for recipient in &mut recipients {
-                if recipient.notify.0 == 0 || recipient.notify.0 & Notify::DELAY != 0 {
-                    recipient.notify.0 |= Notify::SUCCESS | Notify::FAILURE | Notify::DELAY;
                 }
             }
         }
@@ -248,7 +241,7 @@ impl<R: Resolver> Manager<R> {
             envelope_id: envelope.envelope_id.clone(),
             ret: envelope.ret,
             probe: message.probe(),
-            trace_flags: envelope.trace_flags,
+            trace_flags: message.request_flags(&self.settings),
             origin: envelope.origin.clone(),
             arrival: envelope.arrival,
             created: envelope.created,

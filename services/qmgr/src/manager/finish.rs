@@ -8,10 +8,13 @@ use posthaste_ipc::delivery::{TRACE_RECORD, TRACE_VERIFY};
 use posthaste_log::{info, warn};
 use posthaste_queue::log::LogName;
 use std::io::ErrorKind;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Group `x`: return this message to its sender if it cannot be delivered now (`postsuper -e`).
 const FORCE_EXPIRE: u32 = 0o010;
+
+/// A delay warning that is due within this time is sent now, as in Postfix: its time has whole seconds.
+const WARN_SLACK: Duration = Duration::from_secs(1);
 
 impl<R: Resolver> Manager<R> {
     /// Goes on with a message after something of it has changed.
@@ -56,7 +59,7 @@ impl<R: Resolver> Manager<R> {
             );
             return self.notice(key, failure, true);
         }
-        if message.envelope.warn.is_some_and(|(at, _)| at <= wall) && !message.envelope.sender.is_empty() {
+        if message.envelope.warn.is_some_and(|(at, _)| at <= wall + WARN_SLACK) && !message.envelope.sender.is_empty() {
             message.stage = Stage::Warning;
             return self.notice(key, Kind::Delay, false);
         }
@@ -164,6 +167,6 @@ impl<R: Resolver> Manager<R> {
 }
 
 /// `now` plus the age, clamped.
-fn retry_time(now: SystemTime, created: SystemTime, minimum: std::time::Duration, maximum: std::time::Duration) -> SystemTime {
+fn retry_time(now: SystemTime, created: SystemTime, minimum: Duration, maximum: Duration) -> SystemTime {
     now + now.duration_since(created).unwrap_or_default().clamp(minimum, maximum)
 }

@@ -184,6 +184,12 @@ impl Message {
         use posthaste_ipc::delivery::{TRACE_PROBE, TRACE_VERIFY};
         self.envelope.trace_flags & (TRACE_VERIFY | TRACE_PROBE) != 0
     }
+
+    /// The trace flags of its requests.
+    fn request_flags(&self, settings: &Settings) -> u32 {
+        let cleared = self.envelope.warned && settings.confirm_delay_cleared;
+        self.envelope.trace_flags | if cleared { posthaste_ipc::delivery::TRACE_DELAY_CLEARED } else { 0 }
+    }
 }
 
 /// See the module's text.

@@ -4,7 +4,7 @@ use super::{Action, Manager, Message, Resolver, Stage, Work};
 use crate::sched::{Entry, Feedback, Suspended, Transport};
 use crate::slab::Key;
 use posthaste_delivery::{Over, Timing};
-use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_RECORD, TRACE_VERIFY};
+use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_DELAY_CLEARED, TRACE_PROBE, TRACE_RECORD, TRACE_VERIFY};
 use posthaste_log::{info, warn};
 use posthaste_queue::log::{LogName, LogRecord};
 use posthaste_queue::{Notify, QueueName, Recipient};
@@ -143,7 +143,7 @@ impl<R: Resolver> Manager<R> {
             envelope_id: Default::default(),
             ret: 0,
             probe: message.probe(),
-            trace_flags: envelope.trace_flags,
+            trace_flags: message.request_flags(&self.settings),
             origin: Default::default(),
             arrival: envelope.arrival,
             created: envelope.created,
@@ -185,7 +185,7 @@ impl<R: Resolver> Manager<R> {
             _ if probe => None,
             Outcome::Sent => None,
             Outcome::Deferred => Some(LogName::Defer),
-            Outcome::Bounced if notify == 0 || notify & Notify::FAILURE != 0 => Some(LogName::Bounce),
+            Outcome::Bounced if notify == 0 || notify & Notify::FAILURE != 0 || self.settings.postmaster_copies => Some(LogName::Bounce),
             // RFC 3461 §4.1: the sender does not want to know.
             Outcome::Bounced => None,
         };
@@ -201,7 +201,9 @@ impl<R: Resolver> Manager<R> {
             // All has been told by parts.
             return;
         }
-        let traced = probe || record || (outcome == Outcome::Sent && notify & Notify::SUCCESS != 0);
+        let cleared =
+            whole && message.request_flags(&self.settings) & TRACE_DELAY_CLEARED != 0 && (notify == 0 || notify & Notify::DELAY != 0);
+        let traced = probe || record || (outcome == Outcome::Sent && (notify & Notify::SUCCESS != 0 || cleared));
         let trace = traced.then_some(LogName::Trace);
         let text = LogRecord {
             recipient: recipient.address.clone(),

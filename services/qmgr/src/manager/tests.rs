@@ -81,6 +81,7 @@ fn settings() -> Settings {
         defer_service_name: "defer".into(),
         trace_service_name: "trace".into(),
         destination_concurrency_feedback_debug: false,
+        postmaster_copies: false,
         style: Style { digits: 2, external: true },
     }
 }
@@ -538,11 +539,21 @@ fn the_delay_warning_is_sent_once() {
 #[test]
 fn confirm_delay_cleared_asks_for_a_report_of_success() {
     let mut w = World::with(Settings { confirm_delay_cleared: true, ..settings() });
-    w.post(&Mail { warn: Some(0), ..mail(&["tmp@dead.example"]) });
+    let id = w.post(&Mail { warn: Some(0), ..mail(&["tmp@a.example"]) });
     w.run();
     assert_eq!(w.history.len(), 1);
-    w.at(300);
-    assert_ne!(w.requests.last().unwrap().recipients[0].notify.0 & Notify::SUCCESS, 0);
+    w.clock.0.store(START + 300, Ordering::Relaxed);
+    w.think();
+    let (number, request) = w.sent.remove(0);
+    assert!(request.report_success(&request.recipients[0]));
+    assert_eq!(request.recipients[0].notify, Notify(0), "the next hop is not asked for anything");
+    let dsn = Dsn { status: "2.0.0".into(), action: "relayed".into(), reason: "ok".into(), ..Dsn::default() };
+    w.manager.report(number, Report { recipient: 0, outcome: Outcome::Sent, dsn, marked: false, relay: "there".into(), part: None });
+    let now = w.now();
+    w.manager.delivered(now, number, Done::default());
+    w.run();
+    assert_eq!(w.history.last().map(|notice| notice.kind), Some(Kind::Trace));
+    assert!(w.empty() && w.queue.stat(QueueName::Active, &id).is_err());
 }
 
 /// RFC 3461 §4.1.
@@ -557,6 +568,16 @@ fn notify_decides_what_is_reported() {
     assert_eq!(w.history.iter().map(|n| n.kind).collect::<Vec<_>>(), [Kind::Trace]);
     assert_eq!(w.reported["Trace ok@a.example"], 1);
     assert_eq!(w.reasons["ok@a.example"], "delivery via there: said so");
+    assert!(w.empty());
+}
+
+/// As Postfix 3.7.11 was seen to do: `notify_classes = bounce` gives the postmaster a copy also of what nobody else hears of.
+#[test]
+fn the_postmaster_hears_of_failures_that_the_sender_does_not() {
+    let mut w = World::with(Settings { postmaster_copies: true, ..settings() });
+    w.post(&Mail { notify: Notify::NEVER, ..mail(&["bad@a.example"]) });
+    w.run();
+    assert_eq!(w.history.len(), 1);
     assert!(w.empty());
 }
 
