@@ -54,17 +54,18 @@ impl Committer {
     pub fn commit(&self, file: Completed, done: Done) {
         let mut state = self.shared.lock();
         state.files.push_back(Job { file, done });
-        let hands = state.idle;
-        let waiting = state.files.len();
+        let (waiting, idle) = (state.files.len(), state.idle);
         drop(state);
-        if waiting > hands && !self.start_thread() {
+        if idle > 0 {
+            self.shared.work.notify_one();
+        }
+        if waiting > idle && !self.start_thread() {
             // Not even one thread to be had: better slow than never.
             let job = self.shared.lock().files.pop_front();
             if let Some(job) = job {
                 self.shared.process(job);
             }
         }
-        self.shared.work.notify_one();
     }
 
     /// Syncs in the calling thread (commands, thread-based services).
@@ -77,7 +78,7 @@ impl Committer {
         synced
     }
 
-    /// Whether there is a thread to do the work.
+    /// One more thread, up to the limit. Whether there is any to do the work; a busy one looks for more before it rests.
     fn start_thread(&self) -> bool {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.len() < self.limit {
