@@ -139,7 +139,7 @@ impl Copy {
 /// The date of an mbox `From ` line, as asctime(3) prints it, in local time: `Sat Nov 21 06:03:57 2026`.
 fn mailbox_date(time: SystemTime) -> String {
     match jiff::Timestamp::try_from(time) {
-        Ok(stamp) => stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%a %b %e %H:%M:%S %Y").to_string(),
+        Ok(stamp) => stamp.to_zoned(posthaste_log::zone().clone()).strftime("%a %b %e %H:%M:%S %Y").to_string(),
         Err(_) => String::from("Thu Jan  1 00:00:00 1970"),
     }
 }

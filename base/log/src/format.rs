@@ -3,11 +3,20 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fmt;
+use std::sync::OnceLock;
+
+static ZONE: OnceLock<TimeZone> = OnceLock::new();
+
+/// The local time zone, as it was when this process opened its log (or first asked).
+///
+/// Read once: in a chroot, or after a while in one, the zone's file may not be found, and dates would silently change to UTC.
+pub fn zone() -> &'static TimeZone {
+    ZONE.get_or_init(TimeZone::system)
+}
 
 /// `Mmm dd hh:mm:ss` in local time, made anew only when the second changes.
 #[derive(Debug)]
 pub(crate) struct Stamp {
-    zone: TimeZone,
     second: i64,
     text: [u8; 15],
 }
@@ -15,13 +24,14 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// Reads the time zone, which must therefore happen before a chroot.
     pub(crate) fn new() -> Stamp {
-        Stamp { zone: TimeZone::system(), second: i64::MIN, text: [b' '; 15] }
+        zone();
+        Stamp { second: i64::MIN, text: [b' '; 15] }
     }
 
     pub(crate) fn text(&mut self, now: Timestamp) -> &[u8] {
         if now.as_second() != self.second {
             self.second = now.as_second();
-            self.text = stamp(now, &self.zone);
+            self.text = stamp(now, zone());
         }
         &self.text
     }

@@ -16,6 +16,7 @@
 mod format;
 mod sink;
 
+pub use format::zone;
 pub use sink::{Kind, early, forked, leave_file, on_terminal, open, relay};
 
 use posthaste_config::{Config, ConfigError};

@@ -22,7 +22,7 @@ impl Clock for RealClock {
 /// (RFC 5322 §3.3; the day of the month has two digits since Postfix 3.9).
 pub fn mail_date(time: SystemTime) -> String {
     let stamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%a, %d %b %Y %H:%M:%S %z (%Z)").to_string()
+    stamp.to_zoned(posthaste_log::zone().clone()).strftime("%a, %d %b %Y %H:%M:%S %z (%Z)").to_string()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The agent's side of delivery requests, for event-driven agents: smtp, error, discard.
 
-use crate::{Connection, Setup};
+use crate::{Connection, LocalStream, Setup};
+use posthaste_config::system_reason;
 use posthaste_ipc::delivery::{DRAINING, Done, Report, Request};
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::wire::{Wire, WireError};
@@ -9,8 +10,6 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, Semaphore};
 
 /// Takes delivery requests from queue managers and runs each as a task; at most `maxproc` of them at one time, the others wait.
@@ -95,25 +94,27 @@ impl Deliveries {
         D: Future<Output = Done> + 'static,
     {
         let Connection::Unix(stream) = client else { return };
-        let (mut reader, writer) = stream.into_split();
+        let stream = match LocalStream::new(stream) {
+            Ok(stream) => Rc::new(stream),
+            Err(error) => return warn!(self.log, "queue manager: {}", system_reason(&error)),
+        };
         let outgoing = Rc::new(Outgoing::default());
         self.connections.borrow_mut().push(Rc::downgrade(&outgoing));
         if self.draining.get() {
             outgoing.send(DRAINING, 0, &0u8);
         }
-        let writing = tokio::task::spawn_local(write(Rc::clone(&outgoing), writer));
+        let writing = tokio::task::spawn_local(write(Rc::clone(&outgoing), Rc::clone(&stream)));
         let mut decoder = Decoder::new();
         loop {
             if let Err(error) = self.take(&mut decoder, &outgoing, &deliver) {
                 warn!(self.log, "queue manager: {error}");
                 break;
             }
-            match reader.read_buf(decoder.buffer()).await {
+            match stream.read(decoder.buffer()).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {}
             }
         }
-        drop(reader);
         outgoing.broken.set(true);
         outgoing.changed.notify_one();
         // What is on its way to a mailbox or another host is finished whether or not somebody waits for the result.
@@ -156,12 +157,12 @@ impl Deliveries {
 }
 
 /// Writes what is queued, all that there is with one system call; ends when nobody listens and no delivery runs.
-async fn write(outgoing: Rc<Outgoing>, mut writer: OwnedWriteHalf) {
+async fn write(outgoing: Rc<Outgoing>, stream: Rc<LocalStream>) {
     let mut batch = Vec::new();
     loop {
         std::mem::swap(&mut batch, &mut outgoing.queued.borrow_mut());
         if !batch.is_empty() {
-            if writer.write_all(&batch).await.is_err() {
+            if stream.write_all(&batch).await.is_err() {
                 outgoing.broken.set(true);
             }
             batch.clear();

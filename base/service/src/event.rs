@@ -1,7 +1,7 @@
 //! Event-driven services: one thread, any number of clients.
 
 use crate::start::{Started, start};
-use crate::watch::watch;
+use crate::watch::watch_reading;
 use crate::{Connection, Service, Spec};
 use posthaste_config::system_reason;
 use posthaste_log::{Logger, fatal, verbose, warn};
@@ -128,7 +128,7 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
         idle_since: Cell::new(Instant::now()),
         warned: Cell::new(None),
     });
-    let signals = watch(signals).map_err(|error| format!("signalfd: {}", os(error)))?;
+    let signals = watch_reading(signals).map_err(|error| format!("signalfd: {}", os(error)))?;
     tokio::task::spawn_local(watchdog(started.watchdog));
 
     tokio::select! {
@@ -269,7 +269,7 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 Socket::Tcp(TcpListener::from_std(listener)?)
             }
-            "fifo" => Socket::Fifo(watch(socket)?),
+            "fifo" => Socket::Fifo(watch_reading(socket)?),
             _ => {
                 let listener = std::os::unix::net::UnixListener::from(socket);
                 listener.set_nonblocking(true)?;

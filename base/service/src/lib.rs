@@ -30,6 +30,7 @@ mod agent;
 mod arguments;
 mod deliveries;
 mod event;
+mod local;
 mod plain;
 mod profile;
 mod sandbox;
@@ -41,6 +42,7 @@ mod watch;
 pub use agent::run_agent;
 pub use deliveries::{Deliveries, Reports};
 pub use event::run;
+pub use local::LocalStream;
 pub use plain::{Event, Plain, run_plain};
 pub use profile::run_profile;
 

@@ -4,13 +4,11 @@ use posthaste_config::system_reason;
 use posthaste_ipc::delivery::DRAINING;
 use posthaste_ipc::frame::{self, Decoder, Frame};
 use posthaste_ipc::wire::{Wire, WireError};
+use posthaste_service::LocalStream;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -39,7 +37,7 @@ pub struct Link {
     /// Relative to the queue directory: `private/smtp`.
     path: String,
     out: RefCell<Vec<u8>>,
-    writer: RefCell<Option<OwnedWriteHalf>>,
+    stream: RefCell<Option<Rc<LocalStream>>>,
     open: RefCell<HashMap<u32, u64>>,
     next: Cell<u32>,
     /// More is to be written than the socket took, or the link is to be closed.
@@ -54,7 +52,7 @@ impl Link {
         let link = Rc::new(Link {
             path: path.to_owned(),
             out: RefCell::default(),
-            writer: RefCell::default(),
+            stream: RefCell::default(),
             open: RefCell::default(),
             next: Cell::new(1),
             changed: Notify::new(),
@@ -64,7 +62,7 @@ impl Link {
         tokio::task::spawn_local(async move {
             let reason = this.run(idle, &*events).await.err();
             this.closing.set(true);
-            this.writer.borrow_mut().take();
+            this.stream.borrow_mut().take();
             let mut open: Vec<_> = this.open.borrow_mut().drain().map(|(_, number)| number).collect();
             open.sort_unstable();
             events.closed(&this, reason, open);
@@ -96,10 +94,10 @@ impl Link {
     /// Sends what is in the buffer, as far as the socket takes it now; the rest follows.
     pub fn flush(&self) {
         let mut out = self.out.borrow_mut();
-        let writer = self.writer.borrow();
-        let Some(writer) = writer.as_ref() else { return };
+        let stream = self.stream.borrow();
+        let Some(stream) = stream.as_ref() else { return };
         while !out.is_empty() {
-            match writer.try_write(&out) {
+            match stream.try_write(&out) {
                 Ok(n) => drop(out.drain(..n)),
                 Err(_) => {
                     // The task waits for the socket; a broken one is noticed there.
@@ -111,9 +109,9 @@ impl Link {
     }
 
     async fn run<E: Events>(&self, idle: Duration, events: &E) -> Result<(), Lost> {
-        let stream = UnixStream::connect(&self.path).await.map_err(|error| Lost::Unreachable(system_reason(&error)))?;
-        let (mut reader, writer) = stream.into_split();
-        self.writer.replace(Some(writer));
+        let stream = LocalStream::connect(&self.path).await.map_err(|error| Lost::Unreachable(system_reason(&error)))?;
+        let stream = Rc::new(stream);
+        self.stream.replace(Some(Rc::clone(&stream)));
         self.flush();
         let mut decoder = Decoder::new();
         loop {
@@ -123,8 +121,8 @@ impl Link {
             }
             let wait = if done { idle } else { Duration::from_secs(86400) };
             tokio::select! {
-                read = self.read(&mut reader, &mut decoder) => {
-                    if !read? {
+                read = stream.read(decoder.buffer()) => {
+                    if read.map_err(|error| Lost::Broken(system_reason(&error)))? == 0 {
                         // Between two requests a service may end.
                         if self.open.borrow().is_empty() && self.out.borrow().is_empty() {
                             return Ok(());
@@ -143,20 +141,11 @@ impl Link {
         }
     }
 
-    async fn read(&self, reader: &mut OwnedReadHalf, decoder: &mut Decoder) -> Result<bool, Lost> {
-        match reader.read_buf(decoder.buffer()).await {
-            Ok(n) => Ok(n > 0),
-            Err(error) => Err(Lost::Broken(system_reason(&error))),
-        }
-    }
-
     /// Waits for the socket to take what is left in the buffer. The other side may be waiting for us to read at the same time, so this takes
     /// but one step.
     async fn drain(&self) -> Result<(), Lost> {
-        // The half is taken out for the time of waiting: nothing may stay borrowed across it.
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        let ready = timeout(Duration::from_millis(10), writer.writable()).await;
-        self.writer.replace(Some(writer));
+        let Some(stream) = self.stream.borrow().clone() else { return Ok(()) };
+        let ready = timeout(Duration::from_millis(10), stream.writable()).await;
         match ready {
             Ok(Err(error)) => Err(Lost::Broken(system_reason(&error))),
             _ => {

@@ -1,6 +1,5 @@
 //! Dates for headers and templates.
 
-use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use std::cell::RefCell;
 use std::time::SystemTime;
@@ -29,7 +28,7 @@ pub fn local_time() -> String {
 }
 
 fn zoned(second: i64) -> Zoned {
-    Timestamp::from_second(second).unwrap_or_default().to_zoned(TimeZone::system())
+    Timestamp::from_second(second).unwrap_or_default().to_zoned(posthaste_log::zone().clone())
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use posthaste_ipc::frame;
 use posthaste_ipc::qmgr::NewMessage;
+use posthaste_service::LocalStream;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
 /// More than this waiting means that the queue manager does not keep up, or is not there: the files are on disk, the rest need not be in memory.
@@ -54,7 +53,7 @@ impl Notifier {
     }
 
     async fn run(&self) {
-        let mut connection: Option<UnixStream> = None;
+        let mut connection: Option<LocalStream> = None;
         let mut buffer = Vec::new();
         loop {
             self.wake.notified().await;
@@ -68,10 +67,10 @@ impl Notifier {
                 let mut tries = 0;
                 while tries < 2 {
                     tries += 1;
-                    let stream = match connection.as_mut() {
+                    let stream = match connection.as_ref() {
                         Some(stream) => stream,
-                        None => match UnixStream::connect(&self.path).await {
-                            Ok(stream) => connection.insert(stream),
+                        None => match LocalStream::connect(&self.path).await {
+                            Ok(stream) => &*connection.insert(stream),
                             Err(_) => {
                                 // The queue manager is starting or stopping. Do not try for every message.
                                 tokio::time::sleep(Duration::from_millis(100)).await;
