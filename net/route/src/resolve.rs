@@ -4,6 +4,7 @@ use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::token::{self, Form};
 use posthaste_address::{Address, is_dot_string};
+use posthaste_log::warn;
 use posthaste_table::{AddressSearch, LocalPart, Maps};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -49,6 +50,12 @@ impl Router {
             text.extend_from_slice(&domain);
             Address::new(text)
         };
+        if !sound
+            && let Some(inner) = domain.strip_prefix(b"[")
+            && let Some(fault) = domain::ipv4_fault(inner.strip_suffix(b"]").unwrap_or(inner).as_bstr())
+        {
+            warn!(self.log, "valid_ipv4_hostaddr: {fault}");
+        }
         if !sound || bad_text {
             return Ok(Route {
                 transport: "error".into(),
