@@ -29,7 +29,11 @@ impl Message for Mail {
         if recipient.notify != 0 {
             self.attribute("notify_flags", recipient.notify.to_string().as_bytes());
         }
-        if !recipient.orcpt.is_empty() {
+        if recipient.orcpt.is_empty() {
+            // As the client wrote it, before anything is made of it.
+            let orcpt = [b"rfc822;", recipient.address.external_cow().as_bytes()].concat();
+            self.attribute("dsn_orig_rcpt", &orcpt);
+        } else {
             self.attribute("dsn_orig_rcpt", &recipient.orcpt);
         }
         self.record(RecordType::RECIPIENT, recipient.address.as_bytes());
