@@ -15,13 +15,44 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The message of a transaction. Dropping it removes the queue file.
 pub struct Mail {
-    cleanup: Cleanup,
+    /// Lent to a thread while that works on a batch.
+    cleanup: Option<Cleanup>,
+    /// Where lookups of the pipeline may wait for another host: records that a thread is to work on, so that other clients do not wait.
+    batch: Option<Batch>,
     /// How many of the transaction's actions have been carried out.
     done: usize,
     /// No line of the client's content has come yet.
     first_line: bool,
     /// Scratch space for records that are put together.
     text: Vec<u8>,
+}
+
+/// Records put aside: type, length, payload, one after the other.
+#[derive(Default)]
+struct Batch(Vec<u8>);
+
+impl Batch {
+    fn put(&mut self, kind: RecordType, payload: &[u8]) {
+        self.0.push(kind.0);
+        self.0.extend_from_slice(&payload.len().to_ne_bytes());
+        self.0.extend_from_slice(payload);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn apply(&self, cleanup: &mut Cleanup) {
+        const HEAD: usize = size_of::<usize>();
+        let mut rest = &self.0[..];
+        while let Some((kind, tail)) = rest.split_first() {
+            let Some((head, tail)) = tail.split_first_chunk::<HEAD>() else { return };
+            let Some((payload, tail)) = tail.split_at_checked(usize::from_ne_bytes(*head)) else { return };
+            // Told again at the end.
+            let _ = cleanup.record(RecordType(*kind), payload.as_bstr());
+            rest = tail;
+        }
+    }
 }
 
 impl Message for Mail {
@@ -49,9 +80,50 @@ impl Message for Mail {
 }
 
 impl Mail {
+    fn new(smtpd: &Smtpd, flags: Flags) -> io::Result<Mail> {
+        let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags)?;
+        let batch = smtpd.profile.may_block().then(Batch::default);
+        Ok(Mail { cleanup: Some(cleanup), batch, done: 0, first_line: true, text: Vec::with_capacity(256) })
+    }
+
     /// What goes wrong is told again when the message is finished, so nothing is done about it here.
     fn record(&mut self, kind: RecordType, payload: &BStr) {
-        let _ = self.cleanup.record(kind, payload);
+        match (&mut self.batch, &mut self.cleanup) {
+            (Some(batch), _) => batch.put(kind, payload),
+            (None, Some(cleanup)) => {
+                let _ = cleanup.record(kind, payload);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Has a thread work on what has been put aside, if anything.
+    pub async fn flush(&mut self) {
+        let Some(batch) = self.batch.as_mut().filter(|batch| !batch.is_empty()) else { return };
+        let batch = std::mem::take(batch);
+        let Some(mut cleanup) = self.cleanup.take() else { return };
+        let work = tokio::task::spawn_blocking(move || {
+            batch.apply(&mut cleanup);
+            cleanup
+        });
+        // A panic over there has dropped the message; finishing it will say so.
+        self.cleanup = work.await.ok();
+    }
+
+    /// The end of all records.
+    async fn finish(mut self) -> Result<Accepted, Rejected> {
+        let cleanup = self.cleanup.take().ok_or(Rejected::BadRecords)?;
+        match self.batch.take() {
+            None => cleanup.finish(),
+            Some(batch) => {
+                let work = tokio::task::spawn_blocking(move || {
+                    let mut cleanup = cleanup;
+                    batch.apply(&mut cleanup);
+                    cleanup.finish()
+                });
+                work.await.unwrap_or(Err(Rejected::BadRecords))
+            }
+        }
     }
 
     fn attribute(&mut self, name: &str, value: &[u8]) {
@@ -64,16 +136,22 @@ impl Mail {
         self.text = text;
     }
 
+    fn with_cleanup(&mut self, work: impl FnOnce(&mut Cleanup)) {
+        if let Some(cleanup) = self.cleanup.as_mut() {
+            work(cleanup);
+        }
+    }
+
     /// Carries out what access rules asked for since the last call. `PREPEND` waits for the content.
     fn act(&mut self, actions: &[Action]) {
         let new = &actions[self.done.min(actions.len())..];
         for action in new {
             match action {
-                Action::Hold => self.cleanup.hold(),
-                Action::Discard => self.cleanup.discard(),
+                Action::Hold => self.with_cleanup(Cleanup::hold),
+                Action::Discard => self.with_cleanup(Cleanup::discard),
                 Action::Filter(filter) => self.record(RecordType::FILTER, filter.as_bstr()),
                 Action::Redirect(address) => self.record(RecordType::REDIRECT, address.as_bstr()),
-                Action::Bcc(address) => self.cleanup.bcc(address.as_bstr()),
+                Action::Bcc(address) => self.with_cleanup(|cleanup| cleanup.bcc(address.as_bstr())),
                 Action::Prepend(_) => {}
             }
         }
@@ -84,7 +162,7 @@ impl Mail {
 /// Creates the queue file of a transaction and writes what is known of its envelope.
 pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Result<(Mail, String), Refusal> {
     let Some(transaction) = session.transaction() else {
-        return Err(write_refusal("no transaction"));
+        return Err(write_refusal());
     };
     let overrides = settings.overrides;
     let flags = Flags {
@@ -96,12 +174,11 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         smtputf8_autodetect: smtpd.profile.autodetects_smtputf8("smtpd"),
         ..Flags::default()
     };
-    let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| {
+    let mut mail = Mail::new(smtpd, flags).map_err(|error| {
         warn!(smtpd.log, "create queue file: {error}");
-        write_refusal("queue file")
+        write_refusal()
     })?;
-    let id = cleanup.id().as_str().to_owned();
-    let mut mail = Mail { cleanup, done: 0, first_line: true, text: Vec::with_capacity(256) };
+    let id = mail.id();
     let client = session.client();
     info!(smtpd.log, "{id}: client={}", session.label());
 
@@ -131,6 +208,10 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
 }
 
 impl Mail {
+    fn id(&self) -> String {
+        self.cleanup.as_ref().map_or_else(String::new, |cleanup| cleanup.id().as_str().to_owned())
+    }
+
     fn client_attributes(&mut self, session: &Session<Mail>) {
         let client = session.client();
         let helo = session.helo();
@@ -193,13 +274,13 @@ pub fn start_content(smtpd: &Smtpd, session: &mut Session<Mail>) {
 
 /// Finishes the message and makes it safe. Only then may the client hear 250.
 pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished {
-    let Some(transaction) = session.transaction_mut() else { return refused(write_refusal("transaction")) };
-    let Some(mut mail) = transaction.message.take() else { return refused(write_refusal("message")) };
+    let Some(transaction) = session.transaction_mut() else { return refused(write_refusal()) };
+    let Some(mut mail) = transaction.message.take() else { return refused(write_refusal()) };
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.act(&transaction.actions);
     mail.record(RecordType::END, BStr::new(b""));
-    let id = mail.cleanup.id().clone();
-    let accepted = match mail.cleanup.finish() {
+    let id = mail.id();
+    let accepted = match mail.finish().await {
         Ok(accepted) => accepted,
         Err(rejected) => return refused(refusal(&rejected)),
     };
@@ -207,7 +288,7 @@ pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished 
         Ok(()) => Finished::Queued,
         Err(error) => {
             warn!(smtpd.log, "{id}: commit queue file: {error}");
-            refused(write_refusal("queue file"))
+            refused(write_refusal())
         }
     }
 }
@@ -230,7 +311,7 @@ async fn commit(smtpd: &Rc<Smtpd>, accepted: Accepted) -> io::Result<()> {
     Ok(())
 }
 
-fn write_refusal(_what: &str) -> Refusal {
+fn write_refusal() -> Refusal {
     Refusal { reply: "451 4.3.0 Error: queue file write error".into(), class: notice::RESOURCE, log: false }
 }
 
@@ -260,9 +341,8 @@ fn refusal(rejected: &Rejected) -> Refusal {
 /// Posts a message of our own to the postmaster: `lines` are its header and body.
 pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BString]) -> Result<(), String> {
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
-    let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags).map_err(|error| error.to_string())?;
-    let id = cleanup.id().clone();
-    let mut mail = Mail { cleanup, done: 0, first_line: true, text: Vec::new() };
+    let mut mail = Mail::new(smtpd, flags).map_err(|error| error.to_string())?;
+    let id = mail.id();
     let now = SystemTime::now();
     let date = smtpd.dates.rfc5322(now);
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -282,6 +362,6 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BStrin
     }
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.record(RecordType::END, BStr::new(b""));
-    let accepted = mail.cleanup.finish().map_err(|rejected| format!("{rejected:?}"))?;
+    let accepted = mail.finish().await.map_err(|rejected| format!("{rejected:?}"))?;
     commit(smtpd, accepted).await.map_err(|error| error.to_string())
 }

@@ -103,6 +103,7 @@ impl Task<'_> {
             self.log();
             match step {
                 Step::Read => {
+                    self.flush_mail().await;
                     if let Some(transcript) = self.session.take_flushed() {
                         Box::pin(report::send(self.smtpd, self.settings, self.session.client(), transcript)).await;
                     }
@@ -151,6 +152,13 @@ impl Task<'_> {
         self.log();
         self.ticket = None;
         self.transport.close().await;
+    }
+
+    /// Lets a thread have the records that may need a lookup elsewhere.
+    async fn flush_mail(&mut self) {
+        if let Some(mail) = self.session.transaction_mut().and_then(|transaction| transaction.message.as_mut()) {
+            mail.flush().await;
+        }
     }
 
     fn log(&mut self) {

@@ -1,63 +1,68 @@
 //! access(5): lookups of clients, names and addresses, and what the results mean.
 
 use super::eval::{Evaluation, Outcome};
+use super::lookup::on;
 use super::parse::{self, Subject};
 use super::reply::{Reject, fit_dsn, split_dsn};
 use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
 use posthaste_log::{info, warn};
 use posthaste_smtp_protocol::server::Action;
 use posthaste_table::{AddressSearch, Maps, TableError};
+use std::sync::Arc;
 
 impl Evaluation<'_> {
     /// `check_…_access`.
-    pub async fn access(&mut self, subject: Subject, maps: &Maps) -> Outcome {
+    pub async fn access(&mut self, subject: Subject, maps: &Arc<Maps>) -> Outcome {
         let parents = self.rules.access_parents;
-        let mut key = None;
+        let name = self.name_of(subject);
+        let mut key = name.clone();
         let found = match subject {
             Subject::Client => {
                 let client = self.session.client();
-                domain_lookup(maps, parents, client.name.as_bstr()).and_then(|found| match found {
-                    Some(value) => Ok(Some(value)),
-                    None => {
-                        key = Some(client.address.clone());
-                        network_lookup(maps, client.address.as_bstr())
+                let (host, address) = (client.name.clone(), client.address.clone());
+                key = client.name.clone();
+                match on(maps, move |maps| domain_lookup(maps, parents, host.as_bstr())).await {
+                    Ok(None) => {
+                        key = address.clone();
+                        on(maps, move |maps| network_lookup(maps, address.as_bstr())).await
                     }
-                })
+                    found => found,
+                }
             }
-            Subject::ReverseClient => domain_lookup(maps, parents, self.session.client().reverse_name.as_bstr()),
-            Subject::Helo => match self.session.helo() {
-                Some(name) => domain_lookup(maps, parents, name),
-                None => return Outcome::Dunno,
-            },
-            Subject::Etrn => domain_lookup(maps, parents, self.session.written()),
+            Subject::ReverseClient | Subject::Helo | Subject::Etrn => {
+                if name.is_empty() {
+                    return Outcome::Dunno;
+                }
+                let host = name.clone();
+                on(maps, move |maps| domain_lookup(maps, parents, host.as_bstr())).await
+            }
             Subject::Sender => {
                 let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
                 if transaction.sender.is_empty() {
-                    maps.find(BStr::new(self.rules.null_key.as_bytes()))
+                    let null = self.rules.null_key.clone();
+                    on(maps, move |maps| maps.find(BStr::new(null.as_bytes()))).await
                 } else {
                     let address = self.memory.sender_route.as_ref().map_or(&transaction.sender, |route| &route.recipient);
-                    self.address_lookup(maps, address)
+                    self.address_lookup(maps, address.clone()).await
                 }
             }
             Subject::Recipient => {
-                let address = match (&self.route, self.session.candidate(), self.session.transaction()) {
-                    (Some(route), ..) => &route.recipient,
-                    (None, Some(candidate), _) => &candidate.address,
-                    (None, None, Some(transaction)) if transaction.recipients == 1 => match &transaction.first_recipient {
-                        Some(recipient) => recipient,
-                        None => return Outcome::Dunno,
-                    },
-                    _ => return Outcome::Dunno,
+                if name.is_empty() {
+                    return Outcome::Dunno;
+                }
+                let address = match &self.route {
+                    Some(route) => route.recipient.clone(),
+                    None => Address::new(name.clone()),
                 };
-                self.address_lookup(maps, address)
+                self.address_lookup(maps, address).await
             }
             Subject::Data | Subject::EndOfData => return Outcome::Dunno,
         };
-        let name = self.name_of(subject);
         match found {
             Ok(None) => Outcome::Dunno,
             Ok(Some(value)) => {
-                let key = key.unwrap_or_else(|| if subject == Subject::Client { self.session.client().name.clone() } else { name.clone() });
+                let key = if subject == Subject::Client { key } else { name };
                 self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await
             }
             Err(error) => self.lookup_failed(&error, name.as_bstr(), subject),
@@ -71,12 +76,14 @@ impl Evaluation<'_> {
         self.reject(reject)
     }
 
-    fn address_lookup(&self, maps: &Maps, address: &posthaste_address::Address) -> Result<Option<BString>, TableError> {
-        let search = AddressSearch {
-            owner_request_special: self.rules.owner_request_special,
-            ..AddressSearch::access(&self.rules.delimiters, self.rules.access_parents)
+    async fn address_lookup(&self, maps: &Arc<Maps>, address: Address) -> Result<Option<BString>, TableError> {
+        let rules = self.rules;
+        let (special, delimiters, parents) = (rules.owner_request_special, rules.delimiters.clone(), rules.access_parents);
+        let work = move |maps: &Maps| {
+            let search = AddressSearch { owner_request_special: special, ..AddressSearch::access(&delimiters, parents) };
+            Ok(maps.find_address(&address, &search)?.map(|found| found.value))
         };
-        Ok(maps.find_address(address, &search)?.map(|found| found.value))
+        on(maps, work).await
     }
 
     /// Acts on the right-hand side of an access table, found for `key`.

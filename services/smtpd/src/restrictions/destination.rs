@@ -1,24 +1,25 @@
 //! Where an address goes: relay permission, and whether there is such an address at all.
 
 use super::eval::{Evaluation, Outcome};
+use super::lookup::resolve;
 use super::parse::Subject;
+use super::recipients::Finding;
 use super::reply::{Reject, fit_dsn, split_dsn};
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
 use posthaste_route::{Class, Route};
 use posthaste_smtp_protocol::server::notice;
-use posthaste_table::{AddressSearch, LocalPart, Maps};
 
 impl Evaluation<'_> {
     /// Resolves the sender of MAIL; a hopeless one is no address.
-    pub fn sender_address(&mut self) -> Outcome {
+    pub async fn sender_address(&mut self) -> Outcome {
         let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
         if transaction.sender.is_empty() {
             self.memory.sender_route = None;
             return Outcome::Dunno;
         }
-        match self.rules.router.resolve(&Address::empty(), &transaction.sender) {
+        match resolve(&self.rules.router, &Address::empty(), &transaction.sender).await {
             Ok(route) if route.error => Outcome::BadAddress,
             Ok(route) => {
                 self.memory.sender_route = Some(route);
@@ -29,11 +30,11 @@ impl Evaluation<'_> {
     }
 
     /// Resolves the recipient of RCPT or VRFY.
-    pub fn recipient_address(&mut self) -> Outcome {
+    pub async fn recipient_address(&mut self) -> Outcome {
         let Some(candidate) = self.session.candidate() else { return Outcome::Dunno };
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
-        match self.rules.router.resolve(sender, &candidate.address) {
+        match resolve(&self.rules.router, sender, &candidate.address).await {
             Ok(route) if route.error => Outcome::BadAddress,
             Ok(route) => {
                 self.route = Some(route);
@@ -75,28 +76,33 @@ impl Evaluation<'_> {
     }
 
     /// `reject_unlisted_recipient`.
-    pub fn reject_unlisted_recipient(&mut self) -> Outcome {
+    pub async fn reject_unlisted_recipient(&mut self) -> Outcome {
         if self.rules.no_unknown_recipient_checks {
             return Outcome::Dunno;
         }
         let Some(route) = self.route.take() else { return Outcome::Dunno };
-        let outcome = self.unlisted(&route, Subject::Recipient);
+        let outcome = self.unlisted(&route, Subject::Recipient).await;
         self.route = Some(route);
         outcome
     }
 
     /// `reject_unlisted_sender`.
-    pub fn reject_unlisted_sender(&mut self) -> Outcome {
+    pub async fn reject_unlisted_sender(&mut self) -> Outcome {
         let Some(route) = self.memory.sender_route.take() else { return Outcome::Dunno };
-        let outcome = self.unlisted(&route, Subject::Sender);
+        let outcome = self.unlisted(&route, Subject::Sender).await;
         self.memory.sender_route = Some(route);
         outcome
     }
 
-    fn unlisted(&mut self, route: &Route, subject: Subject) -> Outcome {
-        match self.search_unlisted(route, subject) {
-            Ok(None) => Outcome::Dunno,
-            Ok(Some(reject)) => self.reject(reject),
+    async fn unlisted(&mut self, route: &Route, subject: Subject) -> Outcome {
+        if self.is_special(route, subject) {
+            return Outcome::Dunno;
+        }
+        match self.rules.recipients.find(route, subject).await {
+            Ok(finding) => match self.unlisted_reply(route, subject, finding) {
+                Some(reject) => self.reject(reject),
+                None => Outcome::Dunno,
+            },
             Err(_) => {
                 let name = self.name_of(subject);
                 Outcome::Reject(self.temporary_lookup_failure(name.as_bstr()))
@@ -104,70 +110,42 @@ impl Evaluation<'_> {
         }
     }
 
-    /// `Some` when there is no such address.
-    fn search_unlisted(&self, route: &Route, subject: Subject) -> Result<Option<Reject>, posthaste_table::TableError> {
+    /// `None` when there is such an address.
+    fn unlisted_reply(&self, route: &Route, subject: Subject, finding: Finding) -> Option<Reject> {
         let rules = self.rules;
         let name = self.name_of(subject);
-        let address = &route.recipient;
         let class = subject.class();
-        if self.is_special(route, subject) {
-            return Ok(None);
-        }
-        // What cleanup will rewrite exists.
-        let rewriting = if subject == Subject::Recipient { &rules.recipient_canonical_maps } else { &rules.sender_canonical_maps };
-        for maps in [rewriting, &rules.canonical_maps, &rules.virtual_alias_maps] {
-            if self.listed(maps, address, true)?.is_some() {
-                return Ok(None);
-            }
-        }
-        if let Some(new) = self.listed(&rules.relocated_maps, address, true)? {
+        if let Finding::Moved(new) = finding {
             let dsn = fit_dsn("5.1.6", class, &rules.log);
-            return Ok(Some(Reject::new(550, &dsn, name.as_bstr(), class, &format!("User has moved to {new}"))));
+            return Some(Reject::new(550, &dsn, name.as_bstr(), class, &format!("User has moved to {new}")));
         }
-        let unknown = |code: u16, table: &str| {
-            let dsn = if subject == Subject::Recipient { "5.1.1" } else { "5.1.0" };
-            let text = if rules.show_table_name { format!("User unknown in {table} table") } else { "User unknown".to_owned() };
-            Some(Reject::new(code, dsn, name.as_bstr(), class, &text))
-        };
         // A domain in transport_maps may go to error: or retry: with a text; an unknown virtual alias goes there too.
-        if route.transport == "error" || route.transport == "retry" {
-            let (code, first) = if route.transport == "error" { (550, "5") } else { (450, "4") };
-            let text = route.nexthop.to_str_lossy();
-            let (dsn, text) = match split_dsn(&text) {
-                Some((dsn, rest)) => (dsn.to_owned(), rest.to_owned()),
-                None => (format!("{first}.1.1"), text.into_owned()),
+        if finding != Finding::Listed || route.class != Class::VirtualAlias {
+            let code = match route.transport.as_str() {
+                _ if route.class == Class::VirtualAlias => Some(rules.codes.unknown_alias),
+                "error" => Some(550),
+                "retry" => Some(450),
+                _ => None,
             };
-            let code = if route.class == Class::VirtualAlias { rules.codes.unknown_alias } else { code };
-            let dsn = fit_dsn(&dsn, class, &rules.log);
-            return Ok(Some(Reject::new(code, &dsn, name.as_bstr(), class, &text)));
+            if let Some(code) = code {
+                let text = route.nexthop.to_str_lossy();
+                let (dsn, text) = match split_dsn(&text) {
+                    Some((dsn, rest)) => (dsn.to_owned(), rest.to_owned()),
+                    None => (format!("{}.1.1", code / 100), text.into_owned()),
+                };
+                let dsn = fit_dsn(&dsn, class, &rules.log);
+                return Some(Reject::new(code, &dsn, name.as_bstr(), class, &text));
+            }
         }
-        Ok(match route.class {
-            Class::Local => {
-                // An empty list means that all local names are good.
-                if rules.local_recipient_maps.is_empty() || self.listed(&rules.local_recipient_maps, address, true)?.is_some() {
-                    None
-                } else {
-                    unknown(rules.codes.unknown_local, "local recipient")
-                }
-            }
-            // All good addresses of such a domain were found above.
-            Class::VirtualAlias => unknown(rules.codes.unknown_alias, "virtual alias"),
-            Class::VirtualMailbox => {
-                if rules.virtual_mailbox_maps.is_empty() || self.listed(&rules.virtual_mailbox_maps, address, false)?.is_some() {
-                    None
-                } else {
-                    unknown(rules.codes.unknown_mailbox, "virtual mailbox")
-                }
-            }
-            Class::Relay => {
-                if rules.relay_recipient_maps.is_empty() || self.listed(&rules.relay_recipient_maps, address, false)?.is_some() {
-                    None
-                } else {
-                    unknown(rules.codes.unknown_relay, "relay recipient")
-                }
-            }
-            Class::Default => None,
-        })
+        let (code, table) = match finding {
+            Finding::Unknown(Class::Local) => (rules.codes.unknown_local, "local recipient"),
+            Finding::Unknown(Class::VirtualMailbox) => (rules.codes.unknown_mailbox, "virtual mailbox"),
+            Finding::Unknown(Class::Relay) => (rules.codes.unknown_relay, "relay recipient"),
+            _ => return None,
+        };
+        let dsn = if subject == Subject::Recipient { "5.1.1" } else { "5.1.0" };
+        let text = if rules.show_table_name { format!("User unknown in {table} table") } else { "User unknown".to_owned() };
+        Some(Reject::new(code, dsn, name.as_bstr(), class, &text))
     }
 
     /// Postmaster must always be reachable (RFC 5321 §4.5.1), and the sender of our own probes and notices must not look unknown.
@@ -179,21 +157,6 @@ impl Evaluation<'_> {
         };
         bare && local.eq_ignore_ascii_case(b"postmaster")
             || route.class == Class::Local && local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes())
-    }
-
-    /// Looks an address up as cleanup or the delivery agent would.
-    fn listed(&self, maps: &Maps, address: &Address, local_part: bool) -> Result<Option<BString>, posthaste_table::TableError> {
-        if maps.is_empty() {
-            return Ok(None);
-        }
-        let locals = self.rules.router.locals();
-        let is_local = |domain: &BStr| locals.stands_for_bare(domain).unwrap_or(false);
-        let part = if local_part { LocalPart::When(&is_local) } else { LocalPart::Never };
-        let search = AddressSearch {
-            owner_request_special: self.rules.owner_request_special,
-            ..AddressSearch::rewriting(&self.rules.delimiters, part)
-        };
-        Ok(maps.find_address(address, &search)?.map(|found| found.value))
     }
 
     /// `permit_mx_backup`: this host is a mail exchanger for the recipient's domain.

@@ -1,6 +1,7 @@
 //! DNS lists: `reject_rbl_client zone=filter`, `permit_dnswl_client` and so on.
 
 use super::eval::{Evaluation, Outcome};
+use super::lookup::on;
 use super::parse::Subject;
 use super::reply::Reject;
 use bstr::{BStr, BString, ByteSlice};
@@ -124,7 +125,7 @@ impl Evaluation<'_> {
     async fn reject_listed(&mut self, listed: Listed<'_>) -> Outcome {
         match self.ask_list(&listed.query, listed.list).await {
             Answer::Listed(text) => {
-                let reject = self.list_reply(&listed, &text);
+                let reject = self.list_reply(&listed, &text).await;
                 self.reject(reject)
             }
             Answer::NotListed | Answer::Failed => Outcome::Dunno,
@@ -188,9 +189,10 @@ impl Evaluation<'_> {
     }
 
     /// `rbl_reply_maps`, `default_rbl_reply`.
-    fn list_reply(&self, listed: &Listed<'_>, text: &str) -> Reject {
+    async fn list_reply(&self, listed: &Listed<'_>, text: &str) -> Reject {
         let rules = self.rules;
-        let template = match rules.rbl_reply_maps.find(BStr::new(listed.list.zone.as_bytes())) {
+        let zone = listed.list.zone.clone();
+        let template = match on(&rules.rbl_reply_maps, move |maps| maps.find(BStr::new(zone.as_bytes()))).await {
             Ok(Some(template)) => template,
             Ok(None) => BString::from(rules.default_rbl_reply.as_str()),
             Err(_) => return self.temporary_lookup_failure(listed.what.as_bstr()),

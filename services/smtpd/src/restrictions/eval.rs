@@ -242,11 +242,11 @@ impl<'a> Evaluation<'a> {
             }
             R::RejectUnlisted(Subject::Sender) => {
                 self.sender_checked = true;
-                self.reject_unlisted_sender()
+                self.reject_unlisted_sender().await
             }
             R::RejectUnlisted(_) => {
                 self.recipient_checked = true;
-                self.reject_unlisted_recipient()
+                self.reject_unlisted_recipient().await
             }
             R::RejectDnsListAddress(list) => Box::pin(self.reject_address_list(list)).await,
             R::PermitDnsListAddress(list) => Box::pin(self.permit_address_list(list)).await,

@@ -3,15 +3,17 @@
 use super::access::{domain_lookup, network_lookup};
 use super::eval::{Evaluation, Outcome};
 use super::hosts::{dns_name, literal};
+use super::lookup::on;
 use super::parse::{Hosts, Subject};
 use bstr::{BString, ByteSlice};
 use posthaste_dns::{Data, Families, NativeError};
 use posthaste_log::warn;
-use posthaste_table::Maps;
+use posthaste_table::{Maps, TableError};
+use std::sync::Arc;
 
 impl Evaluation<'_> {
     /// Looks the hosts of a name up in an access table, by name and by address.
-    pub async fn host_access(&mut self, subject: Subject, hosts: Hosts, maps: &Maps, restriction: &str) -> Outcome {
+    pub async fn host_access(&mut self, subject: Subject, hosts: Hosts, maps: &Arc<Maps>, restriction: &str) -> Outcome {
         let domain = match subject {
             Subject::Client => self.session.client().name.clone(),
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
@@ -27,7 +29,7 @@ impl Evaluation<'_> {
         if let Some(found) = literal(domain.as_bstr()) {
             let Some(ip) = found.filter(|_| hosts != Hosts::NameServer) else { return Outcome::Dunno };
             let key = BString::from(ip.to_string());
-            let value = network_lookup(maps, key.as_bstr());
+            let value = self.look_up_network(maps, &key).await;
             return self.host_result(value, &key, subject, maps, restriction).await;
         }
         let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
@@ -46,7 +48,8 @@ impl Evaluation<'_> {
         for host in names {
             if hosts != Hosts::Address {
                 let key = BString::from(host.as_str());
-                let value = domain_lookup(maps, self.rules.access_parents, key.as_bstr());
+                let (parents, host_key) = (self.rules.access_parents, key.clone());
+                let value = on(maps, move |maps| domain_lookup(maps, parents, host_key.as_bstr())).await;
                 let outcome = self.host_result(value, &key, subject, maps, restriction).await;
                 if outcome != Outcome::Dunno {
                     return outcome;
@@ -57,7 +60,7 @@ impl Evaluation<'_> {
                 Ok(addresses) => {
                     for ip in addresses {
                         let key = BString::from(ip.to_string());
-                        let value = network_lookup(maps, key.as_bstr());
+                        let value = self.look_up_network(maps, &key).await;
                         let outcome = self.host_result(value, &key, subject, maps, restriction).await;
                         if outcome != Outcome::Dunno {
                             return outcome;
@@ -74,6 +77,11 @@ impl Evaluation<'_> {
             }
         }
         Outcome::Dunno
+    }
+
+    async fn look_up_network(&self, maps: &Arc<Maps>, address: &BString) -> Result<Option<BString>, TableError> {
+        let address = address.clone();
+        on(maps, move |maps| network_lookup(maps, address.as_bstr())).await
     }
 
     /// MX hosts, or the name itself if it has none.
@@ -127,7 +135,7 @@ impl Evaluation<'_> {
 
     async fn host_result(
         &mut self,
-        value: Result<Option<BString>, posthaste_table::TableError>,
+        value: Result<Option<BString>, TableError>,
         key: &BString,
         subject: Subject,
         maps: &Maps,

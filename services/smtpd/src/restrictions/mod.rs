@@ -10,8 +10,10 @@ mod eval;
 mod expand;
 mod hostaccess;
 mod hosts;
+mod lookup;
 mod parse;
 mod policy;
+mod recipients;
 mod reply;
 mod unverified;
 
@@ -26,6 +28,7 @@ use posthaste_route::{Route, Router};
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::{Action, Check, Client, Refusal, Session, Verdict};
 use posthaste_table::{AddressList, DomainList, Maps};
+use recipients::Recipients;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -63,15 +66,8 @@ pub struct Rules {
     show_table_name: bool,
     no_unknown_recipient_checks: bool,
     log_permit: Option<DomainList>,
-    local_recipient_maps: Maps,
-    virtual_alias_maps: Maps,
-    virtual_mailbox_maps: Maps,
-    relay_recipient_maps: Maps,
-    relocated_maps: Maps,
-    canonical_maps: Maps,
-    recipient_canonical_maps: Maps,
-    sender_canonical_maps: Maps,
-    rbl_reply_maps: Maps,
+    recipients: Arc<Recipients>,
+    rbl_reply_maps: Arc<Maps>,
     default_rbl_reply: String,
     expansion_filter: Vec<u8>,
     codes: Codes,
@@ -142,7 +138,6 @@ impl Rules {
         }
         let parents = config.text("parent_domain_matches_subdomains")?;
         let has_parents = |list: &str| split_list(&parents).any(|word| word == list);
-        let maps = |name: &str| -> Result<Maps, ConfigError> { Ok(Maps::open(name, &config.text(name)?, config)) };
         let address_list = |name: &str| -> Result<AddressList, Fatal> {
             AddressList::open(name, &config.text(name)?, has_parents(name), config).map_err(|error| Fatal(error.to_string()))
         };
@@ -190,15 +185,8 @@ impl Rules {
             show_table_name: config.bool("show_user_unknown_table_name")?,
             no_unknown_recipient_checks: split_list(&overrides).any(|word| word == "no_unknown_recipient_checks"),
             log_permit,
-            local_recipient_maps: maps("local_recipient_maps")?,
-            virtual_alias_maps: maps("virtual_alias_maps")?,
-            virtual_mailbox_maps: maps("virtual_mailbox_maps")?,
-            relay_recipient_maps: maps("relay_recipient_maps")?,
-            relocated_maps: maps("relocated_maps")?,
-            canonical_maps: maps("canonical_maps")?,
-            recipient_canonical_maps: maps("recipient_canonical_maps")?,
-            sender_canonical_maps: maps("sender_canonical_maps")?,
-            rbl_reply_maps: maps("rbl_reply_maps")?,
+            recipients: Arc::new(Recipients::open(config, Arc::clone(&router))?),
+            rbl_reply_maps: Arc::new(Maps::open("rbl_reply_maps", &config.text("rbl_reply_maps")?, config)),
             default_rbl_reply: config.text("default_rbl_reply")?,
             expansion_filter: expand::unescape(&config.text("smtpd_expansion_filter")?),
             codes: Codes {
@@ -271,27 +259,27 @@ impl Rules {
             }
             Check::Mail => {
                 evaluation.memory.instance.clear();
-                let outcome = evaluation.sender_address();
+                let outcome = evaluation.sender_address().await;
                 if outcome.ends() || self.delay_reject {
                     return outcome;
                 }
                 evaluation.recall(&[Subject::Client, Subject::Helo]);
                 let mut outcome = evaluation.list(&self.sender, Subject::Sender).await;
                 if !outcome.ends() && self.reject_unlisted_sender && !evaluation.sender_checked {
-                    outcome = evaluation.reject_unlisted_sender();
+                    outcome = evaluation.reject_unlisted_sender().await;
                 }
                 evaluation.memory.sender = evaluation.defer_if_permit.clone();
                 evaluation.keep_deferral(outcome)
             }
             Check::Recipient => {
-                let outcome = evaluation.recipient_address();
+                let outcome = evaluation.recipient_address().await;
                 if outcome.ends() {
                     return outcome;
                 }
                 self.recipient_stage(evaluation).await
             }
             Check::Verify => {
-                let outcome = evaluation.recipient_address();
+                let outcome = evaluation.recipient_address().await;
                 if outcome.ends() {
                     return outcome;
                 }
@@ -324,7 +312,7 @@ impl Rules {
                 }
             }
             if self.reject_unlisted_sender && !evaluation.sender_checked {
-                let outcome = evaluation.reject_unlisted_sender();
+                let outcome = evaluation.reject_unlisted_sender().await;
                 if outcome.ends() {
                     return outcome;
                 }
@@ -340,7 +328,7 @@ impl Rules {
             }
         }
         if self.reject_unlisted_recipient && !evaluation.recipient_checked {
-            return evaluation.reject_unlisted_recipient();
+            return evaluation.reject_unlisted_recipient().await;
         }
         Outcome::Dunno
     }
