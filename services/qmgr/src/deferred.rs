@@ -38,15 +38,6 @@ impl Deferred {
         self.due.pop_first().map(|(_, id)| id)
     }
 
-    /// When the next message is due, or a scan is.
-    pub fn next(&self) -> Option<SystemTime> {
-        let first = self.due.first().map(|(at, _)| *at);
-        match (first, self.horizon) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
     /// Whether the directory must be scanned to know what is due by `now`.
     pub fn needs_scan(&self, now: SystemTime) -> bool {
         self.due.first().is_none_or(|(at, _)| *at > now) && self.horizon.is_some_and(|horizon| horizon <= now)
@@ -88,7 +79,6 @@ mod tests {
         deferred.insert(at(300), id(3));
         deferred.insert(at(100), id(1));
         deferred.insert(at(200), id(2));
-        assert_eq!(deferred.next(), Some(at(100)));
         assert_eq!(deferred.pop(at(99)), None);
         assert_eq!(deferred.pop(at(200)), Some(id(1)));
         assert_eq!(deferred.pop(at(200)), Some(id(2)));
@@ -108,7 +98,6 @@ mod tests {
             assert!(!deferred.needs_scan(at(end - 1)));
             assert!(deferred.pop(at(end - 1)).is_some());
         }
-        assert_eq!(deferred.next(), Some(at(end)), "the soonest that was left out");
         assert!(deferred.needs_scan(at(end)));
     }
 }

@@ -238,7 +238,7 @@ impl Qmgr {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let wake = self.manager.borrow().next_wake(Instant::now());
+            let wake = self.manager.borrow().next_wake();
             self.armed.set(wake);
             match wake {
                 None => self.wake.notified().await,
@@ -282,7 +282,7 @@ impl Qmgr {
     /// [`Qmgr::turn`] after an event; what is left to do then, now or at a new time, is for the main task.
     fn poke(self: &Rc<Qmgr>) {
         let more = self.turn();
-        let sooner = match (self.manager.borrow().next_wake(Instant::now()), self.armed.get()) {
+        let sooner = match (self.manager.borrow().next_wake(), self.armed.get()) {
             (Some(next), Some(armed)) => next < armed,
             (next, None) => next.is_some(),
             (None, Some(_)) => false,

@@ -96,6 +96,9 @@ impl Service for Verify {
         let this = Rc::clone(self);
         tokio::task::spawn_local(async move { this.save_now_and_then().await });
         if !self.cleanup_interval.is_zero() && !self.cache.borrow().name().is_empty() {
+            if self.clean_up_due() <= self.now() {
+                self.clean_up();
+            }
             let this = Rc::clone(self);
             tokio::task::spawn_local(async move { this.clean_up_now_and_then().await });
         }
@@ -231,11 +234,14 @@ impl Verify {
     /// `address_verify_cache_cleanup_interval` after the last time, which may have been in another process.
     async fn clean_up_now_and_then(&self) {
         loop {
-            let last = self.cache.borrow().lookup(CLEANED.as_bstr()).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-            let due = last.unwrap_or(0).saturating_add(self.cleanup_interval.as_secs());
-            tokio::time::sleep(Duration::from_secs(due.saturating_sub(self.now()))).await;
+            tokio::time::sleep(Duration::from_secs(self.clean_up_due().saturating_sub(self.now()))).await;
             self.clean_up();
         }
+    }
+
+    fn clean_up_due(&self) -> u64 {
+        let last = self.cache.borrow().lookup(CLEANED.as_bstr()).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        last.unwrap_or(0).saturating_add(self.cleanup_interval.as_secs())
     }
 
     fn clean_up(&self) {

@@ -71,16 +71,31 @@ pub(super) struct DeferredScan {
     again: bool,
     /// The next scan ignores time stamps.
     flush_next: bool,
-    /// When to look whether somebody else changed the directories.
+    /// The next queue run: every `queue_run_delay`, what is due by then is taken.
     at: Option<Instant>,
+    /// What the run, or a scan, found to be due.
+    due: VecDeque<QueueId>,
+    /// Due for the scan going on.
+    until: Option<SystemTime>,
     /// As they were when the last scan began.
     seen: HashMap<std::path::PathBuf, SystemTime>,
 }
 
 impl DeferredScan {
-    /// When to look whether a scan is due; nothing while one is going on.
+    /// Whether there is nothing left to try or to look at.
+    pub(super) fn is_idle(&self) -> bool {
+        self.due.is_empty() && self.walk.is_none()
+    }
+
+    /// When the next queue run is due.
     pub(super) fn at(&self) -> Option<Instant> {
-        if self.walk.is_some() { None } else { self.at }
+        self.at
+    }
+}
+
+impl DeferredScan {
+    fn is_due(&self, at: SystemTime) -> bool {
+        self.due.len() < crate::deferred::Deferred::LIMIT && self.until.is_some_and(|until| at <= until)
     }
 }
 
@@ -159,9 +174,11 @@ impl<R: Resolver> Manager<R> {
     }
 
     fn begin_deferred_scan(&mut self, now: Instant) {
+        let until = self.queue.clock.now() + SLACK;
         let scan = &mut self.scan;
         scan.again = false;
         scan.flush = std::mem::take(&mut scan.flush_next);
+        scan.until = Some(until);
         scan.at = Some(now + self.settings.queue_run_delay);
         self.deferred_in_scan.clear();
         self.scan.seen = self.deferred_directories();
@@ -206,11 +223,10 @@ impl<R: Resolver> Manager<R> {
 
     /// Takes in some messages. Returns whether there are more to take in now.
     pub(super) fn take_in(&mut self, now: Instant) -> bool {
-        if self.scan.at.is_some_and(|at| at <= now) && self.scan.walk.is_none() {
-            self.scan.at = Some(now + self.settings.queue_run_delay);
-            if self.deferred_directories() != self.scan.seen {
-                self.begin_deferred_scan(now);
-            }
+        match self.scan.at {
+            None => self.scan.at = Some(now + self.settings.queue_run_delay),
+            Some(at) if at <= now => self.run_queue(now),
+            Some(_) => (),
         }
         if self.incoming.at().is_some_and(|at| at <= now) {
             self.begin_incoming_scan();
@@ -231,6 +247,23 @@ impl<R: Resolver> Manager<R> {
             more = true;
         }
         more
+    }
+
+    /// What is due goes on the list of what is to be tried. The directories are scanned only if somebody changed them since the last time, or
+    /// when the index does not reach far enough.
+    fn run_queue(&mut self, now: Instant) {
+        self.scan.at = Some(now + self.settings.queue_run_delay);
+        if self.scan.walk.is_some() {
+            return;
+        }
+        let until = self.queue.clock.now() + SLACK;
+        if self.deferred.needs_scan(until) || self.deferred_directories() != self.scan.seen {
+            self.begin_deferred_scan(now);
+            return;
+        }
+        while let Some(id) = self.deferred.pop(until) {
+            self.scan.due.push_back(id);
+        }
     }
 
     /// One file of `incoming`; `false` when there is none.
@@ -261,15 +294,10 @@ impl<R: Resolver> Manager<R> {
         if self.scan.flush && self.scan.walk.is_some() {
             return self.take_flushed(now);
         }
-        let wall = self.queue.clock.now();
-        while let Some(id) = self.deferred.pop(wall) {
+        while let Some(id) = self.scan.due.pop_front() {
             if !self.by_id.contains_key(&id) && self.activate(now, id, QueueName::Deferred, false) {
                 return true;
             }
-        }
-        if self.deferred.needs_scan(wall) && self.scan.walk.is_none() {
-            self.begin_deferred_scan(now);
-            return true;
         }
         false
     }
@@ -315,6 +343,8 @@ impl<R: Resolver> Manager<R> {
                     return self.scan.walk.is_some();
                 }
                 Some(Ok(Found::File { id, path })) => match self.queue.disk.stat(&path) {
+                    // More than the index holds is not taken at once, either; the next run finds the rest.
+                    Ok(stat) if stat.is_complete() && self.scan.is_due(stat.modified) => self.scan.due.push_back(id),
                     Ok(stat) if stat.is_complete() => self.deferred.insert(stat.modified, id),
                     Ok(stat) if stat.mode & 0o777 == 0o400 => self.set_aside(&id, QueueName::Deferred),
                     _ => (),

@@ -323,11 +323,8 @@ impl<R: Resolver> Manager<R> {
     }
 
     /// When [`Manager::step`] is to be called next if nothing happens before.
-    pub fn next_wake(&self, now: Instant) -> Option<Instant> {
-        let wall = self.queue.clock.now();
-        let due = if self.has_room() { self.deferred.next() } else { None };
-        let due = due.map(|at| now + at.duration_since(wall).unwrap_or_default());
-        [due, self.sched.next_timer(), self.scan.at(), self.incoming.at(), self.stuck_at].into_iter().flatten().min()
+    pub fn next_wake(&self) -> Option<Instant> {
+        [self.sched.next_timer(), self.scan.at(), self.incoming.at(), self.stuck_at].into_iter().flatten().min()
     }
 
     /// Takes in nothing more and sends nothing more; what is at the agents is finished. True when nothing is left to wait for.
@@ -347,7 +344,7 @@ impl<R: Resolver> Manager<R> {
 
     /// Whether the process may end without losing anything that it would have to build up again at some cost.
     pub fn idle(&self) -> bool {
-        self.messages.is_empty() && self.deferred.is_empty()
+        self.messages.is_empty() && self.deferred.is_empty() && self.scan.is_idle()
     }
 }
 
