@@ -66,8 +66,8 @@ pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bo
         warn!(setup.log, "no_new_privs: {error}");
         return;
     }
-    // Root that delivers to mailboxes anywhere cannot be told beforehand where those are.
-    if unprivileged {
+    // What delivers to mailboxes anywhere cannot be told beforehand where those are: root, and in rootless mode the one user.
+    if unprivileged && !spec.privileged {
         match landlock(spec, setup, chrooted) {
             Ok(()) => verbose!(setup.log, "sandbox: files are restricted"),
             Err(error) => warn!(setup.log, "sandbox: {error}"),

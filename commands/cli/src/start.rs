@@ -19,7 +19,9 @@ pub fn start(program: &str, directory: Option<&Path>) -> Result<(Config, Logger)
 /// As [`start`], for a program that has more rights than its caller: anybody but root may name only a directory that the default main.cf lists.
 pub fn start_set_gid(program: &str, directory: Option<&Path>, caller_is_root: bool) -> Result<(Config, Logger), ConfigError> {
     let directory = directory::config_directory(directory);
-    if !caller_is_root && directory::authorize(&directory).is_err() {
+    // Without the set-gid bit the command can do no more than its caller.
+    let set_id = rustix::process::getegid() != rustix::process::getgid() || rustix::process::geteuid() != rustix::process::getuid();
+    if !caller_is_root && set_id && directory::authorize(&directory).is_err() {
         let (bad, main) = (directory.display(), Path::new(directory::DEFAULT_DIRECTORY).join("main.cf"));
         posthaste_log::error!(Logger::new(program), "unauthorized configuration directory name: {bad}");
         return Err(ConfigError::Bad(format!(

@@ -111,9 +111,6 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
         let _ = io::stdout().write_all(MANUAL.help().as_bytes());
         return Ok(());
     }
-    if !rustix::process::getuid().is_root() {
-        return Err("use of this command is reserved for the superuser".into());
-    }
     let mut structure = Structure::default();
     let mut wanted: Vec<(Action, String)> = Vec::new();
     let (mut directory, mut verbose) = (None, 0);
@@ -148,6 +145,11 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     let user = posthaste_system::users::by_name(&owner)
         .map_err(|error| format!("mail_owner {owner}: {}", posthaste_config::system_reason(&error)))?
         .ok_or_else(|| format!("mail_owner {owner}: no such user"))?;
+    // In rootless mode the queue is the user's own.
+    let me = rustix::process::getuid();
+    if !me.is_root() && me.as_raw() != user.uid {
+        return Err("use of this command is reserved for the superuser".into());
+    }
     posthaste_system::process::become_user(Identity { uid: user.uid, gid: user.gid })
         .map_err(|error| format!("become {owner}: {}", posthaste_config::system_reason(&error)))?;
     let queue = Queue::open(&config).map_err(|error| error.to_string())?;
