@@ -183,7 +183,8 @@ impl<'a> Over<'a> {
                 };
             }
         }
-        let traced = to.is_some_and(|to| request.report_success(to));
+        // For the success report: `delivery via …`, where there was something to go by.
+        let traced = relay != "none" && to.is_some_and(|to| request.report_success(to));
         Report { recipient, outcome, dsn, marked, relay: if traced { relay.into() } else { BString::default() }, part: None }
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::{Setup, Spec};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
 };
 use posthaste_log::{verbose, warn};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
@@ -87,6 +87,10 @@ fn landlock(spec: &Spec, setup: &Setup, chrooted: bool) -> Result<(), RulesetErr
         ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
     }
     let mut rules = ruleset.create()?;
+    if spec.connects {
+        // smtp_bind_address chooses the address to send from; the port is the kernel's choice.
+        rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    }
     for (path, writable) in places(setup, chrooted) {
         let access = if writable { all & !AccessFs::Execute } else { AccessFs::ReadFile | AccessFs::ReadDir };
         if let Ok(open) = PathFd::new(&path) {

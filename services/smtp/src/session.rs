@@ -101,6 +101,9 @@ impl Session {
                 Ok(reply) => reply,
                 Err(broken) => return Err(NoSession::Failed(this.peer.broken(stage, broken.timed_out, true))),
             };
+            if matches!(stage, Stage::Ehlo | Stage::Lhlo) && reply.is_positive() && !discard.is_empty() && !discard.is_silent() {
+                info!(opening.log, "discarding EHLO keywords: {}", discard.words());
+            }
             match hello.reply(&reply, &mut out) {
                 HelloStep::Wait => {}
                 HelloStep::Ready => break,
@@ -131,9 +134,6 @@ impl Session {
             }
         }
         this.features = hello.into_features();
-        if this.features.esmtp && !discard.is_empty() && !discard.is_silent() {
-            info!(opening.log, "discarding EHLO keywords: {}", discard.words());
-        }
         this.check_tls(settings, opening.log).await?;
         Ok(this)
     }

@@ -95,7 +95,7 @@ impl Sink<'_, '_> {
         let action = match verdict {
             Verdict::Dunno => return None,
             Verdict::Bad(text) => {
-                warn!(self.log, "{text}");
+                warn!(self.log, "{}", text.replacen("unknown command", "unsupported command", 1));
                 return None;
             }
             Verdict::Act(action) => action,
@@ -108,7 +108,9 @@ impl Sink<'_, '_> {
             Action::Ignore => return Some(Vec::new()),
             Action::Info(_) | Action::Warn(_) | Action::Strip(_) | Action::Replace(_) | Action::Prepend(_) => {}
             Action::Reject { text, .. } => {
-                unsupported("REJECT", text.as_bstr());
+                // That is what stands for no text.
+                let text = if text == "message content rejected" { BStr::new("") } else { text.as_bstr() };
+                unsupported("REJECT", text);
                 return None;
             }
             Action::Bcc(text)
