@@ -48,6 +48,10 @@ impl List {
         Ok(List { title: title.into(), rules: Arc::new(rules), context: context.clone() })
     }
 
+    fn may_block(&self) -> bool {
+        any_may_block(&self.rules)
+    }
+
     /// The first rule that says yes decides: yes, or no if it is negated.
     fn first(&self, test: &dyn Fn(&Pattern) -> Result<bool, TableError>) -> Result<bool, TableError> {
         Ok(self.first_of(&self.rules, test)?.unwrap_or(false))
@@ -105,6 +109,15 @@ impl List {
             _ => Ok(false),
         }
     }
+}
+
+/// Tables in a `/file` count as it is now; a network table that is written into it later is asked in place.
+fn any_may_block(rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| match &rule.pattern {
+        Pattern::Table(table) => table.may_block(),
+        Pattern::File(file, _) => file.get().is_ok_and(|rules| any_may_block(&rules)),
+        Pattern::Word(..) => false,
+    })
 }
 
 fn is_below(name: &BStr, parent: &BStr) -> bool {
@@ -177,6 +190,11 @@ pub struct DomainList {
 }
 
 impl DomainList {
+    /// Whether some table in the list may block.
+    pub fn may_block(&self) -> bool {
+        self.list.may_block()
+    }
+
     /// `parents`: a domain matches its subdomains too (`parent_domain_matches_subdomains` names this list), else only as `.domain`.
     /// The error is a fault of the list itself (Postfix ends the process); tables and files that cannot be opened make lookups fail.
     pub fn open(title: &str, value: &str, parents: bool, config: &Config) -> Result<DomainList, TableError> {
@@ -202,6 +220,11 @@ pub struct StringList {
 }
 
 impl StringList {
+    /// Whether some table in the list may block.
+    pub fn may_block(&self) -> bool {
+        self.list.may_block()
+    }
+
     /// See [`DomainList::open`].
     pub fn open(title: &str, value: &str, config: &Config) -> Result<StringList, TableError> {
         StringList::open_with(title, value, &Context::of(config))
@@ -231,6 +254,11 @@ pub struct AddressList {
 }
 
 impl AddressList {
+    /// Whether some table in the list may block.
+    pub fn may_block(&self) -> bool {
+        self.list.may_block()
+    }
+
     /// See [`DomainList::open`].
     pub fn open(title: &str, value: &str, parents: bool, config: &Config) -> Result<AddressList, TableError> {
         AddressList::open_with(title, value, parents, &Context::of(config))

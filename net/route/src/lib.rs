@@ -166,6 +166,9 @@ impl Router {
         [&self.sender_dependent_relayhost_maps, &self.sender_dependent_default_transport_maps, &self.transport_maps, &self.relocated_maps]
             .iter()
             .any(|maps| maps.may_block())
+            || [&self.virtual_alias_domains, &self.virtual_mailbox_domains].iter().any(|list| list.may_block())
+            || self.relay_domains.may_block()
+            || self.locals.may_block()
     }
 
     /// Completes and normalises an address: source routes, `!` and `%` forms, missing domain. Internal form in and out.

@@ -25,6 +25,11 @@ impl LocalDomains {
         })
     }
 
+    /// Whether some table in `mydestination` may block.
+    pub fn may_block(&self) -> bool {
+        self.mydestination.may_block()
+    }
+
     /// Whether this host is the final destination for the domain (address class `local`).
     pub fn contains(&self, name: &BStr) -> Result<bool, TableError> {
         if name.starts_with(b"[") {

@@ -174,7 +174,7 @@ impl Profile {
             &self.sender_bcc_maps,
             &self.recipient_bcc_maps,
         ];
-        maps.iter().any(|maps| maps.may_block()) || self.checks.may_block()
+        maps.iter().any(|maps| maps.may_block()) || self.checks.may_block() || self.locals.may_block()
     }
 
     /// Whether mail of this origin (`sendmail`, `smtpd`, `qmqpd`, `forward`, `bounce`, `notify`, `verify`) is looked at for whether it needs
