@@ -719,3 +719,78 @@ fn queued_anew() {
         ]
     );
 }
+
+/// S-REWRITE-09: login names go out as Firstname.Lastname, and mail to that reaches the login.
+#[test]
+fn full_names_out_and_back() {
+    let world = world(
+        "sender_canonical_maps = inline:{ {kdent=Kyle.Dent@example.com} }
+        virtual_alias_maps = inline:{ {Kyle.Dent@example.com=kdent} }\n",
+    );
+    let result = world.send(LOCAL, "S kdent\nR Kyle.Dent@example.com", "From: kdent\n\n", "");
+    assert!(result.records.contains(&"S Kyle.Dent@example.com".into()) && result.records.contains(&"R kdent@example.com".into()));
+    assert_eq!(result.content()[0], "From: Kyle.Dent@example.com");
+}
+
+/// S-REWRITE-15, S-LIST-04: `user+foo` is looked up before `user`; with delimiter `-` the addresses of list owners stay whole.
+#[test]
+fn extensions_in_tables() {
+    let table =
+        "virtual_alias_maps = inline:{ {sales@example.com=bob@example.com}, {sales+vip@example.com=carol}, {team@example.com=dave} }\n";
+    let world1 = world(table);
+    let one = |text: &str| Ok(vec![text.to_owned()]);
+    assert_eq!(world1.recipients("sales+vip"), one("carol@example.com"));
+    assert_eq!(world1.recipients("sales+x"), one("bob+x@example.com"));
+    assert_eq!(world(&format!("{table}propagate_unmatched_extensions = canonical\n")).recipients("sales+x"), one("bob@example.com"));
+    let minus = world(&format!("{table}recipient_delimiter = -\n"));
+    assert_eq!(minus.recipients("team-x"), one("dave-x@example.com"));
+    assert_eq!(minus.recipients("team-request owner-team"), Ok(vec!["team-request@example.com".into(), "owner-team@example.com".into()]));
+    let split = world(&format!("{table}recipient_delimiter = -\nowner_request_special = no\n"));
+    assert_eq!(split.recipients("team-request"), one("dave-request@example.com"));
+}
+
+/// S-REWRITE-18: tokens beyond the limit are lost.
+#[test]
+fn header_address_token_limit() {
+    let world = world("header_address_token_limit = 3\n");
+    assert_eq!(world.local("To: a, b, c, d\n\n")[0], "To: a@example.com, b@example.com");
+}
+
+/// S-CHECK-03, S-CHECK-04, S-CHECK-11, S-CHECK-12: text is matched as it was sent, in either case.
+#[test]
+fn checks_see_text_as_sent() {
+    let table = "header_checks = regexp:{ {/badword/ REJECT}, {/name=.*\\.(exe|pif|scr)/ REJECT exe} }\nbody_checks = regexp:{ {/badword/ REJECT} }\n";
+    let refused = |content: &str| checks(table, content).accepted.is_err();
+    assert!(refused("Subject: has BadWord here\n\n"));
+    assert!(!refused("Subject: =?utf-8?B?YmFkd29yZA==?=\n\n"));
+    assert!(refused("X: y\n\na BADWORD\n"));
+    assert!(!refused("Content-Transfer-Encoding: base64\n\nYmFkd29yZA==\n"));
+    assert!(!refused("X: y\n\nbad\nword\n"));
+    let part = |name: &str| {
+        format!("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/octet-stream; name={name}\n\nAAAA\n--b--\n")
+    };
+    assert!(refused(&part("a.exe")) && !refused(&part("a.txt")));
+}
+
+/// S-CHECK-10: a report about refused mail passes when what it quotes is encoded.
+#[test]
+fn encoded_reports_pass_body_checks() {
+    let table = "body_checks = regexp:{ {/badword/ REJECT} }\n";
+    let report =
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nSummary\n--b\nContent-Transfer-Encoding: base64\n\nYmFkd29yZA==\n--b--\n";
+    assert!(checks(table, report).accepted.is_ok());
+}
+
+/// S-CHECK-13: a restriction class is no action.
+#[test]
+fn restriction_classes_are_no_actions() {
+    assert!(checks("header_checks = regexp:{ {/^X/ my_class} }\nsmtpd_restriction_classes = my_class\n", "X: y\n\n").accepted.is_ok());
+}
+
+/// S-CHECK-14: `receive_override_options = no_header_body_checks`
+#[test]
+fn checks_can_be_skipped() {
+    let world = world("header_checks = regexp:{ {/^X/ REJECT} }\nbody_checks = regexp:{ {/./ REJECT} }\n");
+    assert!(world.send(Flags { filter: false, ..LOCAL }, "S a\nR b", "X: y\n\nz", "").accepted.is_ok());
+    assert!(world.send(LOCAL, "S a\nR b", "X: y\n\nz", "").accepted.is_err());
+}
