@@ -17,6 +17,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Recipients beyond this number are not kept in memory: the queue manager reads them from the file, in portions.
 const KEPT: usize = 1000;
 
+/// Sender options that were asked for, not found in the message: SMTPUTF8 and REQUIRETLS.
+const ASKED: u32 = 1 | 32;
+
 /// What precedes a recipient and is about it alone.
 #[derive(Default)]
 pub(crate) struct Pending {
@@ -39,8 +42,13 @@ impl Content {
     /// A record before the content.
     pub fn envelope_record(&mut self, kind: RecordType, payload: &BStr) -> Result<(), Rejected> {
         match kind {
-            // The size record of a file that is queued anew: only what was asked of us in the beginning still holds.
-            RecordType::SIZE => Ok(()),
+            // Of a file that is queued anew, or of sendmail: of the options only what was asked for still holds, the rest is found anew.
+            RecordType::SIZE => {
+                let options = payload.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).nth(5);
+                let options = options.and_then(|text| text.to_str().ok()?.parse::<u32>().ok()).unwrap_or(0);
+                self.envelope.sender_options |= options & ASKED;
+                Ok(())
+            }
             RecordType::TIME => self.arrival(payload),
             RecordType::ATTRIBUTE => self.attribute(payload),
             RecordType::SENDER => self.sender(payload),

@@ -703,8 +703,10 @@ fn bad_records() {
 #[test]
 fn queued_anew() {
     let world = world("delay_warning_time = 4h\n");
-    let envelope = "C x\nA create_time=5\nT 99 1\nS a@x.org\nW      1795000000\nO q@x.org\nD q@x.org\nA dsn_orig_rcpt=rfc822;z\nO orig@x.org\nR r@x.org";
+    let envelope = "C  -1 -1 -1 -1 -1 39\nA create_time=5\nT 99 1\nS a@x.org\nW      1795000000\nO q@x.org\nD q@x.org\nA dsn_orig_rcpt=rfc822;z\nO orig@x.org\nR r@x.org";
     let result = world.send(Flags { address_mappings: false, ..LOCAL }, envelope, "Received: y\n\n", "");
+    // What was asked for stays (1 and 32), what was found in the message is found anew.
+    assert!(result.records[0].ends_with("             33"), "{}", result.records[0]);
     assert_eq!(
         result.records[1..9],
         [
