@@ -13,7 +13,6 @@ use posthaste_log::{Logger, info, warn};
 use posthaste_queue::commit::Committer;
 use posthaste_queue::log::{LogName, LogReader, LogRecord};
 use posthaste_queue::{Notify, Queue, QueueId, QueueName, ReadError, RecordType, Text as Line};
-use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -73,25 +72,14 @@ impl<'a> About<'a> {
     }
 }
 
-#[derive(Debug)]
 enum Failure {
-    Rejected(Rejected),
+    Rejected,
     Io(std::io::Error),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Rejected(Rejected::TooBig) => f.write_str("message file too big"),
-            Failure::Rejected(rejected) => write!(f, "{rejected:?}"),
-            Failure::Io(error) => error.fmt(f),
-        }
-    }
-}
-
 impl From<Rejected> for Failure {
-    fn from(rejected: Rejected) -> Failure {
-        Failure::Rejected(rejected)
+    fn from(_: Rejected) -> Failure {
+        Failure::Rejected
     }
 }
 
@@ -136,8 +124,10 @@ impl Notifier {
         let any_due = lost || self.records(notice, purpose, logs, false).next().is_some();
         let any = lost || any_due || self.records(notice, purpose, logs, true).next().is_some();
         if notice.sender.as_bytes().eq_ignore_ascii_case(settings.double_bounce.as_bytes()) {
-            if purpose == Purpose::Failure {
-                warn!(self.log, "{}: undeliverable postmaster notification discarded", notice.id);
+            match purpose {
+                Purpose::Failure => warn!(self.log, "{}: undeliverable postmaster notification discarded", notice.id),
+                Purpose::Trace => info!(self.log, "{}: not sending trace/success notification for double-bounce message", notice.id),
+                Purpose::Delay => (),
             }
             return;
         }
@@ -146,7 +136,10 @@ impl Notifier {
             Ok(None) => (),
             Ok(Some(new)) => outcome.new.push(new),
             Err(failure) => {
-                warn!(self.log, "{}: {} notification failed: {failure}", notice.id, job.what);
+                // What cleanup refuses it has logged itself.
+                if let Failure::Io(error) = failure {
+                    warn!(self.log, "{}: {} notification failed: {error}", notice.id, job.what);
+                }
                 outcome.ok &= !needed;
             }
         };
@@ -178,6 +171,9 @@ impl Notifier {
                 if let Some(to) = &settings.bounce_notice_recipient {
                     make(about.job(copy(to), &settings.failure, "postmaster non-delivery"), false);
                 }
+            }
+            Purpose::Trace if notice.sender.is_empty() => {
+                info!(self.log, "{}: not sending trace/success notification for single-bounce message", notice.id);
             }
             _ if notice.sender.is_empty() => (),
             Purpose::Delay => {
@@ -219,12 +215,7 @@ impl Notifier {
         // RFC 3461 §6.2: only failures return the content, and only if the sender did not decline.
         let whole = job.purpose == Purpose::Failure && !job.copy && notice.ret != 2;
         let headers = !whole || notice.content_length > self.settings.bounce_size_limit;
-        let made = match self.write(job, headers) {
-            // Better a report without the content than none.
-            Err(Failure::Rejected(Rejected::TooBig)) if !headers => self.write(job, true),
-            made => made,
-        };
-        let (id, accepted) = made?;
+        let (id, accepted) = self.write(job, headers)?;
         job.text.warn(&self.log);
         if let Some(file) = accepted.file {
             Committer::commit_now(file)?;

@@ -28,7 +28,9 @@ pub trait Events {
 pub enum Lost {
     /// connect(2) failed.
     Unreachable(String),
-    /// The other side went away, or spoke nonsense.
+    /// The other side went away.
+    Closed,
+    /// It spoke nonsense, or the connection failed.
     Broken(String),
 }
 
@@ -127,7 +129,7 @@ impl Link {
                         if self.open.borrow().is_empty() && self.out.borrow().is_empty() {
                             return Ok(());
                         }
-                        return Err(Lost::Broken("connection closed".to_owned()));
+                        return Err(Lost::Closed);
                     }
                     self.take(&mut decoder, events).map_err(|error| Lost::Broken(error.to_string()))?;
                     events.batch();

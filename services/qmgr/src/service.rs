@@ -406,6 +406,7 @@ impl Events for Peer {
             (None, _) => (),
             (Some(Lost::Unreachable(reason)), Some(_)) => warn!(this.log, "connect to transport {path}: {reason}"),
             (Some(Lost::Unreachable(reason)), None) => warn!(this.log, "connect to service {path}: {reason}"),
+            (Some(Lost::Closed), _) => warn!(this.log, "{path} socket: malformed response"),
             (Some(Lost::Broken(reason)), _) => warn!(this.log, "{path} socket: malformed response: {reason}"),
         }
         if let (Some(_), Some(transport)) = (&reason, transport) {

@@ -122,7 +122,11 @@ impl<R: Resolver> Manager<R> {
                 return self.defer(now, key);
             }
             // The records stay; the next attempt finds them and asks again.
-            (Stage::Bouncing | Stage::Tracing | Stage::Expiring, false) => return self.defer(now, key),
+            (Stage::Bouncing | Stage::Tracing | Stage::Expiring, false) => {
+                let what = if stage == Stage::Tracing { "trace" } else { "bounce" };
+                info!(self.log, "{}: status=deferred ({what} failed)", message.id);
+                return self.defer(now, key);
+            }
         }
         self.conclude(now, key);
     }
