@@ -1,6 +1,7 @@
 //! Where an address goes: relay permission, and whether there is such an address at all.
 
 use super::eval::{Evaluation, Outcome};
+use super::literal;
 use super::lookup::resolve;
 use super::parse::Subject;
 use super::recipients::Finding;
@@ -8,7 +9,7 @@ use super::reply::{Reject, fit_dsn, split_dsn};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
-use posthaste_route::{Class, Route};
+use posthaste_route::{Class, Route, RouteError};
 use posthaste_smtp_protocol::server::notice;
 
 impl Evaluation<'_> {
@@ -20,12 +21,12 @@ impl Evaluation<'_> {
             return Outcome::Dunno;
         }
         match resolve(&self.rules.router, &Address::empty(), &transaction.sender).await {
-            Ok(route) if route.error => Outcome::BadAddress,
+            Ok(route) if route.error => self.bad_address(&route.recipient),
             Ok(route) => {
                 self.memory.sender_route = Some(route);
                 Outcome::Dunno
             }
-            Err(_) => self.resolve_failed(&transaction.sender),
+            Err(error) => self.resolve_failed(&transaction.sender, &error),
         }
     }
 
@@ -35,16 +36,24 @@ impl Evaluation<'_> {
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
         match resolve(&self.rules.router, sender, &candidate.address).await {
-            Ok(route) if route.error => Outcome::BadAddress,
+            Ok(route) if route.error => self.bad_address(&route.recipient),
             Ok(route) => {
                 self.route = Some(route);
                 Outcome::Dunno
             }
-            Err(_) => self.resolve_failed(&candidate.address),
+            Err(error) => self.resolve_failed(&candidate.address, &error),
         }
     }
 
-    fn resolve_failed(&self, address: &Address) -> Outcome {
+    fn bad_address(&self, address: &Address) -> Outcome {
+        if let Some(fault) = address.domain().and_then(literal::fault) {
+            warn!(self.rules.rewrite_log, "{fault}");
+        }
+        Outcome::BadAddress
+    }
+
+    fn resolve_failed(&self, address: &Address, error: &RouteError) -> Outcome {
+        warn!(self.rules.rewrite_log, "{error}");
         Outcome::Reject(self.temporary_lookup_failure(address.as_bytes()))
     }
 

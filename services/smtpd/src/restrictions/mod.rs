@@ -10,6 +10,7 @@ mod eval;
 mod expand;
 mod hostaccess;
 mod hosts;
+mod literal;
 mod lookup;
 mod parse;
 mod policy;
@@ -79,6 +80,8 @@ pub struct Rules {
     instances: Cell<u32>,
     router: Arc<Router>,
     resolver: Resolver,
+    /// For what trivial-rewrite would say.
+    rewrite_log: Logger,
     log: Logger,
 }
 
@@ -216,6 +219,7 @@ impl Rules {
             double_bounce: config.text("double_bounce_sender")?,
             router,
             resolver,
+            rewrite_log: Logger::program(config, "trivial-rewrite")?,
             log,
         })
     }
