@@ -11,7 +11,7 @@ use posthaste_log::warn;
 use posthaste_queue::{QueueName, Recipient};
 use posthaste_route::{Class, Route, RouteError};
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One recipient with its destination.
 struct Target {
@@ -28,6 +28,9 @@ pub type Resolved = (Recipient, Result<Route, RouteError>);
 pub(super) fn simple(status: &str, reason: &str) -> Dsn {
     Dsn { status: status.into(), reason: reason.into(), ..Dsn::default() }
 }
+
+/// How long a new message may wait in `incoming`.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl<R: Resolver> Manager<R> {
     /// Begins (or goes on with) the delivery of the recipients in the message's envelope.
@@ -103,8 +106,8 @@ impl<R: Resolver> Manager<R> {
     pub fn resolved(&mut self, now: Instant, key: Key<Message>, resolved: Vec<Resolved>) {
         if let Some(message) = self.messages.get_mut(key) {
             message.resolving = false;
-            self.fresh.push(key);
             self.assign(now, key, resolved);
+            self.may_wait(now, key);
         }
     }
 
@@ -253,9 +256,21 @@ impl<R: Resolver> Manager<R> {
         Some((transport, request))
     }
 
-    /// Messages that came while they could be sent at once stay in `incoming`; the others move to `active`, where the tools show them.
+    /// A message that can be sent at once, or in a moment, stays in `incoming`, which saves the disk a rename; one that waits longer moves to
+    /// `active`, where the tools show it.
+    pub(super) fn may_wait(&mut self, now: Instant, key: Key<Message>) {
+        if self.messages.get(key).is_some_and(|message| message.queue == QueueName::Incoming) {
+            self.fresh.push_back((now + MOMENT, key));
+        }
+    }
+
     pub(super) fn settle_fresh(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.fresh) {
+        while let Some(&(at, key)) = self.fresh.front() {
+            // Most are gone by then.
+            if at > now && self.messages.get(key).is_some() {
+                return;
+            }
+            self.fresh.pop_front();
             self.settle_in_active(now, key);
         }
     }

@@ -465,8 +465,8 @@ impl<R: Resolver> Manager<R> {
         let key = self.messages.insert(message);
         self.by_id.insert(id, key);
         if queue == QueueName::Incoming {
-            self.fresh.push(key);
             self.open(now, key);
+            self.may_wait(now, key);
         }
         key
     }

@@ -212,8 +212,8 @@ pub struct Manager<R> {
     recipients: usize,
     probes: usize,
     actions: VecDeque<Action>,
-    /// Admitted in `incoming`; to be moved if they cannot be sent at once.
-    fresh: Vec<Key<Message>>,
+    /// Admitted in `incoming`, oldest first, with the time when they are moved to `active` if they are still waiting.
+    fresh: VecDeque<(Instant, Key<Message>)>,
     /// Want more recipients read.
     hungry: VecDeque<Key<Message>>,
     deferred: Deferred,
@@ -272,7 +272,7 @@ impl<R: Resolver> Manager<R> {
             recipients: 0,
             probes: 0,
             actions: VecDeque::new(),
-            fresh: Vec::new(),
+            fresh: VecDeque::new(),
             hungry: VecDeque::new(),
             deferred: Deferred::default(),
             incoming: intake::Incoming::default(),
@@ -324,7 +324,10 @@ impl<R: Resolver> Manager<R> {
 
     /// When [`Manager::step`] is to be called next if nothing happens before.
     pub fn next_wake(&self) -> Option<Instant> {
-        [self.sched.next_timer(), self.scan.at(), self.incoming.at(), self.stuck_at].into_iter().flatten().min()
+        [self.sched.next_timer(), self.scan.at(), self.incoming.at(), self.stuck_at, self.fresh.front().map(|(at, _)| *at)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Takes in nothing more and sends nothing more; what is at the agents is finished. True when nothing is left to wait for.

@@ -85,8 +85,8 @@ impl<R: Resolver> Manager<R> {
             self.refuse(key, recipient, Outcome::Deferred, silent.clone());
         }
         self.advance(now, key);
-        if self.messages.get(key).is_some() {
-            self.settle_in_active(now, key);
+        if self.messages.get(key).is_some_and(|message| message.busy == 0 && message.open > 0) {
+            self.may_wait(now, key);
         }
     }
 
