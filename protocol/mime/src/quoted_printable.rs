@@ -75,7 +75,10 @@ mod tests {
     fn encode(text: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         Encoder::default()
-            .text(text, true, |line| Ok::<_, ()>(lines.push(String::from_utf8_lossy(line).into_owned())))
+            .text(text, true, |line| {
+                lines.push(String::from_utf8_lossy(line).into_owned());
+                Ok::<_, ()>(())
+            })
             .expect("cannot fail");
         lines
     }

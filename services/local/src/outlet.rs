@@ -25,7 +25,7 @@ impl Delivery<'_> {
         let spool = &self.local.parameters.mail_spool_directory;
         let owner = identity(user);
         if spool.ends_with('/') {
-            return self.to_maildir(target, &format!("{spool}{}/", user.name), owner, "maildir");
+            return self.maildir(target, &format!("{spool}{}/", user.name), owner, "maildir");
         }
         let folder = std::fs::metadata(spool);
         let mode = folder.as_ref().map_or(0, |m| m.mode());
@@ -41,19 +41,27 @@ impl Delivery<'_> {
         // A spool that others may not enter can be opened by root alone.
         let open_as = if give_to.is_some() && mode & 0o001 == 0 { create_as } else { open_as };
         let path = PathBuf::from(format!("{spool}/{}", user.name));
-        self.to_mailbox(target, &path, open_as, create_as, give_to, user);
+        self.mailbox_file(target, &path, open_as, create_as, give_to, user);
     }
 
     /// `home_mailbox`, below the user's home.
     pub fn home_mailbox(&mut self, target: &Target, path: &str, user: &User) {
         let owner = identity(user);
         if path.ends_with('/') {
-            return self.to_maildir(target, path, owner, "maildir");
+            return self.maildir(target, path, owner, "maildir");
         }
-        self.to_mailbox(target, Path::new(path), owner, owner, None, user);
+        self.mailbox_file(target, Path::new(path), owner, owner, None, user);
     }
 
-    fn to_mailbox(&mut self, target: &Target, path: &Path, open_as: Identity, create_as: Identity, give_to: Option<Identity>, user: &User) {
+    fn mailbox_file(
+        &mut self,
+        target: &Target,
+        path: &Path,
+        open_as: Identity,
+        create_as: Identity,
+        give_to: Option<Identity>,
+        user: &User,
+    ) {
         if self.request.probe {
             return self.sent(target, "deliverable", "delivers to mailbox");
         }
@@ -77,7 +85,7 @@ impl Delivery<'_> {
         }
     }
 
-    fn to_maildir(&mut self, target: &Target, path: &str, owner: Identity, what: &str) {
+    fn maildir(&mut self, target: &Target, path: &str, owner: Identity, what: &str) {
         if self.request.probe {
             return self.sent(target, "deliverable", format!("delivers to {what}"));
         }
@@ -107,7 +115,7 @@ impl Delivery<'_> {
             return;
         }
         if path.ends_with('/') {
-            return self.to_maildir(outer, path, rights, "maildir");
+            return self.maildir(outer, path, rights, "maildir");
         }
         if self.request.probe {
             return self.sent(outer, "deliverable", format!("delivers to file: {path}"));

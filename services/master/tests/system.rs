@@ -104,14 +104,14 @@ fn run_tests(arguments: &[OsString]) -> ExitCode {
         }
         for (name, test) in tests {
             if filter.as_ref().is_none_or(|filter| name.contains(filter.as_str())) {
-                println!("test {name} ({}) ...", if rootless { "without root" } else { "as root" });
+                eprintln!("test {name} ({}) ...", if rootless { "without root" } else { "as root" });
                 // A test that fails panics, and with it this program ends with a status that says so.
                 test(&System::new(rootless));
                 run += 1;
             }
         }
     }
-    println!("test result: ok. {run} passed; 0 failed");
+    eprintln!("test result: ok. {run} passed; 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -225,7 +225,7 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("log:\n{}", self.log());
+            eeprintln!("log:\n{}", self.log());
         }
         if self.is_running() {
             self.signal(rustix::process::Signal::TERM);

@@ -152,7 +152,7 @@ impl Evaluation<'_> {
             Found::No => self.reject_subject(subject, code, &dsn, "Domain not found"),
             Found::Malformed => self.reject_subject(subject, code, &dsn, "Malformed DNS server reply"),
             Found::NullMx => {
-                let text = format!("Domain {} does not accept mail (nullMX)", BString::from(domain));
+                let text = format!("Domain {} does not accept mail (nullMX)", domain);
                 self.reject_subject(subject, null_code, null_dsn, &text)
             }
             Found::Later => self.later(subject, &format!("4.{status}"), "Domain not found", codes.unknown_address_defers),
