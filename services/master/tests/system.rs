@@ -225,7 +225,7 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eeprintln!("log:\n{}", self.log());
+            eprintln!("log:\n{}", self.log());
         }
         if self.is_running() {
             self.signal(rustix::process::Signal::TERM);
