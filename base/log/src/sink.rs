@@ -29,9 +29,11 @@ const MAIL: u8 = 2;
 pub enum Kind {
     /// Started by master: appends to the file itself when it may, else through postlogd. `/dev/stdout` is its own standard output.
     Daemon,
-    /// A command: appends itself when root, else through postlogd; never to its standard output. Errors go to standard error as well when
-    /// `stderr` says so.
+    /// A command: through postlogd; never to its standard output. While postlogd does not run its lines are for standard error alone,
+    /// where they go when `stderr` says so.
     Command,
+    /// A command that works on a mail system that is down (postfix, postlog): appends itself when root, else as [`Kind::Command`].
+    Control,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,8 @@ struct Sink {
     /// Path of the postlog socket, for [`leave_file`].
     postlog: PathBuf,
     line: Vec<u8>,
+    /// Not a daemon.
+    command: bool,
 }
 
 static SINK: Mutex<Sink> = Mutex::new(Sink {
@@ -72,6 +76,7 @@ static SINK: Mutex<Sink> = Mutex::new(Sink {
     syslog: None,
     postlog: PathBuf::new(),
     line: Vec::new(),
+    command: false,
 });
 
 fn with<T>(f: impl FnOnce(&mut Sink) -> T) -> T {
@@ -109,10 +114,11 @@ pub fn open(config: &Config, kind: Kind, stderr: bool) -> Result<(), ConfigError
     }
     let postlog = match kind {
         Kind::Daemon => Path::new("public").join(service),
-        Kind::Command => config.queue_directory().join("public").join(service),
+        Kind::Command | Kind::Control => config.queue_directory().join("public").join(service),
     };
     let target = target(&file, mode, kind, &postlog);
     with(|sink| {
+        sink.command = kind != Kind::Daemon;
         sink.target = target;
         sink.stderr = stderr;
         sink.facility = facility;
@@ -135,8 +141,8 @@ fn target(file: &str, mode: u32, kind: Kind, postlog: &Path) -> Target {
     }
     let direct = match (file, kind) {
         ("/dev/stdout", Kind::Daemon) => io::stdout().as_fd().try_clone_to_owned().ok().map(File::from),
-        ("/dev/stdout", Kind::Command) => None,
-        (_, Kind::Command) if !rustix::process::geteuid().is_root() => None,
+        ("/dev/stdout", _) | (_, Kind::Command) => None,
+        (_, Kind::Control) if !rustix::process::geteuid().is_root() => None,
         _ => append(Path::new(file), mode).ok(),
     };
     match direct {
@@ -187,6 +193,7 @@ pub(crate) fn write(tag: &str, name: usize, level: Level, text: fmt::Arguments<'
 
 impl Sink {
     fn write(&mut self, tag: &str, name: usize, level: Level, text: fmt::Arguments<'_>) {
+        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         let head = match &self.target {
@@ -217,8 +224,8 @@ impl Sink {
             }
             Target::Postlog { path, socket } => {
                 match send(path, socket, &line) {
-                    // A user's command may not speak to postlogd: its lines go to standard error alone, as Postfix has it.
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                    // A user's command may not speak to postlogd, nobody's can while it is down: such lines are for standard error alone, as in Postfix.
+                    Err(error) if self.command && matches!(error.kind(), PermissionDenied | NotFound | ConnectionRefused) => {}
                     Err(_) => self.without_postlogd(&line, head, level),
                     Ok(()) => {}
                 }
@@ -324,6 +331,7 @@ mod tests {
             syslog: None,
             postlog: PathBuf::new(),
             line: Vec::new(),
+            command: false,
         }
     }
 

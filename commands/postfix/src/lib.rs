@@ -153,7 +153,7 @@ impl Place {
         if verbose {
             show_interfaces(early);
         }
-        posthaste_log::open(&config, Kind::Command, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
+        posthaste_log::open(&config, Kind::Control, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
         let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;
         Ok(Place {
             queue: config.queue_directory(),

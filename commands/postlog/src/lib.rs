@@ -79,7 +79,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     let caller_is_root = rustix::process::getuid().is_root();
     let (config, logger) =
         posthaste_cli::start_set_gid("postlog", directory.as_deref(), caller_is_root).map_err(|error| error.to_string())?;
-    posthaste_log::open(&config, posthaste_log::Kind::Command, posthaste_log::on_terminal()).map_err(|error| error.to_string())?;
+    posthaste_log::open(&config, posthaste_log::Kind::Control, posthaste_log::on_terminal()).map_err(|error| error.to_string())?;
     *log = match (tag, std::env::var("MAIL_LOGTAG")) {
         (Some(tag), _) => Logger::with_whole_tag(&tag),
         (None, Ok(prefix)) => Logger::new(&format!("{prefix}/postlog")),

@@ -13,7 +13,7 @@ use posthaste_system::credentials::Identity;
 use repair::Structure;
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The manual.
@@ -106,6 +106,14 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
+/// Rootless mode: `mail_owner` is who runs this, and the queue is that user's own.
+fn owns_the_queue(directory: Option<&Path>) -> bool {
+    let config = posthaste_config::Config::load(&posthaste_config::directory::config_directory(directory));
+    let owner = config.and_then(|config| config.text("mail_owner")).ok();
+    let user = owner.and_then(|name| posthaste_system::users::by_name(&name).ok().flatten());
+    user.is_some_and(|user| user.uid == rustix::process::getuid().as_raw())
+}
+
 fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     if arguments.iter().skip(1).any(|argument| argument == "--help") {
         let _ = io::stdout().write_all(MANUAL.help().as_bytes());
@@ -130,6 +138,9 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
             letter => wanted.extend(Action::of(letter).map(|action| (action, value.to_string_lossy().into_owned()))),
         }
     }
+    if !rustix::process::getuid().is_root() && !owns_the_queue(directory.as_deref()) {
+        return Err("use of this command is reserved for the superuser".into());
+    }
     let (config, logger) = posthaste_cli::start("postsuper", directory.as_deref()).map_err(|error| error.to_string())?;
     *log = logger.with_verbose(verbose);
     let operands = getopt.operands();
@@ -145,11 +156,6 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     let user = posthaste_system::users::by_name(&owner)
         .map_err(|error| format!("mail_owner {owner}: {}", posthaste_config::system_reason(&error)))?
         .ok_or_else(|| format!("mail_owner {owner}: no such user"))?;
-    // In rootless mode the queue is the user's own.
-    let me = rustix::process::getuid();
-    if !me.is_root() && me.as_raw() != user.uid {
-        return Err("use of this command is reserved for the superuser".into());
-    }
     posthaste_system::process::become_user(Identity { uid: user.uid, gid: user.gid })
         .map_err(|error| format!("become {owner}: {}", posthaste_config::system_reason(&error)))?;
     let queue = Queue::open(&config).map_err(|error| error.to_string())?;
