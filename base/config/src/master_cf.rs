@@ -72,6 +72,8 @@ pub struct MasterEntry {
     pub wakeup: Option<Wakeup>,
     /// Clients or deliveries at one time; `None` is no limit.
     pub maxproc: Option<u32>,
+    /// The column is `-`: `maxproc` is `default_process_limit`.
+    pub maxproc_by_default: bool,
     /// Program, relative to `daemon_directory`.
     pub command: String,
     /// Its arguments in order, without braces; a long-form override stands as `-o` and `name=value`.
@@ -341,6 +343,7 @@ impl MasterLine {
             chroot_by_level: chroot == "-" && old_chroot,
             wakeup: wakeup_of(wakeup).ok_or_else(|| bad(5))?,
             maxproc: (maxproc > 0).then_some(maxproc),
+            maxproc_by_default: limit == "-",
             command: self.command[0].clone(),
             arguments: self.command[1..].to_vec(),
             line: self.first,

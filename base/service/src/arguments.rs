@@ -17,6 +17,8 @@ pub(crate) struct Arguments {
     pub(crate) chroot: bool,
     /// `-p`: the maxproc column; `None` is no limit.
     pub(crate) limit: Option<usize>,
+    /// `-P` instead of `-p`: the column is `-`, and the limit is `default_process_limit`.
+    pub(crate) default_limit: bool,
     /// `-f`: numbers of the descriptors that master left open: the status socket, then the listening sockets.
     pub(crate) descriptors: Vec<i32>,
     /// `-v`.
@@ -50,6 +52,10 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Arguments, String> {
             Short('u') => parsed.unprivileged = true,
             Short('c') => parsed.chroot = true,
             Short('p') => parsed.limit = Some(number(&text(parser.value().map_err(bad)?))?).filter(|&limit| limit > 0),
+            Short('P') => {
+                parsed.limit = Some(number(&text(parser.value().map_err(bad)?))?).filter(|&limit| limit > 0);
+                parsed.default_limit = true;
+            }
             Short('f') => {
                 let list = text(parser.value().map_err(bad)?);
                 parsed.descriptors = list.split(',').map(number).collect::<Result<_, _>>()?;

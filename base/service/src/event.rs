@@ -1,5 +1,6 @@
 //! Event-driven services: one thread, any number of clients.
 
+use crate::load::{Client, Load};
 use crate::start::{Started, start};
 use crate::watch::watch_reading;
 use crate::{Connection, Service, Spec};
@@ -15,13 +16,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -76,38 +76,27 @@ fn serve<S: Service>(started: &mut Started) -> Result<(), String> {
 struct State<S> {
     service: Rc<S>,
     setup: crate::Setup,
+    load: Arc<Load>,
     place: String,
-    limit: usize,
-    active: Cell<usize>,
-    /// A client has ended.
-    ended: Notify,
     idle_since: Cell<Instant>,
     warned: Cell<Option<Instant>>,
 }
 
-/// Counts a client until it is dropped, be it at its end or by a panic.
-struct Active<S>(Rc<State<S>>);
+/// A client until its task is dropped, be it at its end or by a panic.
+struct Active<S> {
+    state: Rc<State<S>>,
+    _client: Client,
+}
 
 impl<S> Active<S> {
     fn new(state: &Rc<State<S>>) -> Active<S> {
-        state.active.set(state.active.get() + 1);
-        Active(Rc::clone(state))
+        Active { state: Rc::clone(state), _client: Client::new(&state.load) }
     }
 }
 
 impl<S> Drop for Active<S> {
     fn drop(&mut self) {
-        let state = &self.0;
-        let active = state.active.get() - 1;
-        state.active.set(active);
-        if active == 0 {
-            state.idle_since.set(Instant::now());
-        }
-        // Not at the first place that is free, so that a service at its limit does not change its mind with each client.
-        if active < state.limit - state.limit / 4 {
-            state.setup.stress.store(false, Ordering::Relaxed);
-        }
-        state.ended.notify_waiters();
+        self.state.idle_since.set(Instant::now());
     }
 }
 
@@ -121,10 +110,8 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
     let state = Rc::new(State {
         service: Rc::clone(&service),
         place,
-        limit: started.setup.limit.filter(|_| S::LIMIT_CLIENTS).unwrap_or(usize::MAX),
+        load: if S::LIMIT_CLIENTS { Arc::clone(&started.setup.load) } else { Arc::new(Load::new(None, false)) },
         setup: started.setup.clone(),
-        active: Cell::new(0),
-        ended: Notify::new(),
         idle_since: Cell::new(Instant::now()),
         warned: Cell::new(None),
     });
@@ -138,12 +125,12 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
         () = let_go(started.status.take()) => {}
     }
     // The listening sockets are closed now.
-    verbose!(state.setup.log, "draining: {} clients", state.active.get());
+    verbose!(state.setup.log, "draining: {} clients", state.load.clients());
     posthaste_log::leave_file();
     service.drain();
     let drained = async {
-        while state.active.get() > 0 {
-            state.ended.notified().await;
+        while state.load.clients() > 0 {
+            state.load.less().await;
         }
         service.drained().await;
     };
@@ -157,10 +144,10 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
 /// Takes clients for as long as it is polled.
 async fn accept<S: Service>(state: &Rc<State<S>>, mut listeners: Vec<Listener>) {
     loop {
-        if state.active.get() >= state.limit {
+        if state.load.full() {
             at_limit(state);
-            while state.active.get() >= state.limit {
-                state.ended.notified().await;
+            while state.load.full() {
+                state.load.less().await;
             }
         }
         // Round robin over all sockets: one that is always ready may not keep the others waiting.
@@ -178,7 +165,7 @@ async fn accept<S: Service>(state: &Rc<State<S>>, mut listeners: Vec<Listener>) 
             Some(Ok(client)) => {
                 let active = Active::new(state);
                 tokio::task::spawn_local(async move {
-                    let service = Rc::clone(&active.0.service);
+                    let service = Rc::clone(&active.state.service);
                     service.serve(client).await;
                 });
             }
@@ -194,13 +181,14 @@ async fn accept<S: Service>(state: &Rc<State<S>>, mut listeners: Vec<Listener>) 
 
 /// The lines that Postfix's master writes; administrators and their tools know them.
 fn at_limit<S>(state: &State<S>) {
-    state.setup.stress.store(true, Ordering::Relaxed);
-    if state.limit == 1 || state.warned.get().is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
+    state.load.set_stressed();
+    let limit = state.load.limit();
+    if limit == 1 || state.warned.get().is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
         return;
     }
     state.warned.set(Some(Instant::now()));
     let log = Logger::program(&state.setup.config, "master").unwrap_or_else(|_| state.setup.log.clone());
-    warn!(log, "{} has reached its process limit \"{}\": new clients may experience noticeable delays", state.place, state.limit);
+    warn!(log, "{} has reached its process limit \"{}\": new clients may experience noticeable delays", state.place, limit);
     warn!(log, "to avoid this condition, increase the process count in master.cf or reduce the service time per client");
     warn!(log, "see https://www.postfix.org/STRESS_README.html for examples of stress-adapting configuration settings");
 }
@@ -210,7 +198,7 @@ async fn idle<S: Service>(state: &Rc<State<S>>, max_idle: Option<Duration>) {
     let Some(max_idle) = max_idle else { return pending().await };
     loop {
         sleep_until(state.idle_since.get() + max_idle).await;
-        if state.active.get() > 0 || !state.service.idle() {
+        if state.load.clients() > 0 || !state.service.idle() {
             state.idle_since.set(Instant::now());
         } else if state.idle_since.get().elapsed() >= max_idle {
             return;

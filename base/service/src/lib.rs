@@ -30,6 +30,7 @@ mod agent;
 mod arguments;
 mod deliveries;
 mod event;
+mod load;
 mod local;
 mod plain;
 mod profile;
@@ -42,6 +43,7 @@ mod watch;
 pub use agent::run_agent;
 pub use deliveries::{Deliveries, Reports};
 pub use event::run;
+pub use load::Idle;
 pub use local::LocalStream;
 pub use plain::{Event, Plain, run_plain};
 pub use profile::run_profile;
@@ -51,7 +53,6 @@ use posthaste_log::Logger;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a service may do; the harness makes the sandbox from it.
 #[derive(Clone, Copy, Debug)]
@@ -84,14 +85,20 @@ pub struct Setup {
     pub limit: Option<usize>,
     /// `-v` count.
     pub verbose: u32,
-    stress: Arc<AtomicBool>,
+    load: Arc<load::Load>,
 }
 
 impl Setup {
     /// Whether the service has as many clients as it may have. Postfix sets the parameter `stress` to `yes` then (STRESS_README): a service
     /// reads its parameters twice at start, the second time from [`Setup::stressed_config`], and picks one set for each new client.
     pub fn stressed(&self) -> bool {
-        self.stress.load(Ordering::Relaxed)
+        self.load.stressed()
+    }
+
+    /// Says that the client that is being served does nothing, for as long as the value lives: it holds no transaction, and it is its turn to
+    /// speak. Unless maxproc was given as a number, such clients do not keep others from being served.
+    pub fn idle(&self) -> Idle<'_> {
+        Idle::new(&self.load)
     }
 
     /// The configuration with `stress = yes`.

@@ -1,6 +1,7 @@
 //! From the command line to a process that may serve: everything that event-driven services, agents on threads and others have in common.
 
 use crate::arguments::{self, Arguments};
+use crate::load::Load;
 use crate::{Fatal, Setup, Spec, sandbox};
 use posthaste_config::{Config, directory::config_directory, system_reason};
 use posthaste_log::{Kind, Level, Logger, fatal, info, warn};
@@ -11,7 +12,7 @@ use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// How many panics were caught in this process.
@@ -79,6 +80,9 @@ fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Re
         std::env::set_current_dir(&queue).map_err(|error| Fatal(format!("chdir({}): {}", queue.display(), system_reason(&error))))?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     }
+    if !spec.executes {
+        raise_descriptor_limit();
+    }
     if arguments.debug {
         debug(&config, spec.program)?;
     }
@@ -110,7 +114,7 @@ fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Re
             log: log.clone(),
             limit: arguments.limit,
             verbose: arguments.verbose,
-            stress: Arc::new(AtomicBool::new(false)),
+            load: Arc::new(Load::new(arguments.limit, arguments.default_limit)),
         },
     })
 }
@@ -167,6 +171,14 @@ impl Started {
         });
         format!("service \"{}\" ({})", self.setup.service, place.as_deref().unwrap_or("no address"))
     }
+}
+
+/// One process serves many clients here: as many descriptors as the system allows. Not where programs are started, which may not expect
+/// numbers above 1023.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// A panic is logged as a fault of ours. In a client's task or a delivery's thread it ends only that.

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 fn setup(limit: Option<usize>) -> Setup {
@@ -24,7 +24,7 @@ fn setup(limit: Option<usize>) -> Setup {
         log: Logger::new("postfix/test"),
         limit,
         verbose: 0,
-        stress: Arc::new(AtomicBool::new(false)),
+        load: Arc::new(crate::load::Load::new(limit, false)),
     }
 }
 

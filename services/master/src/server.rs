@@ -131,6 +131,9 @@ impl Master {
         warnings.extend_from_slice(&master_cf.warnings);
         let entries = master_cf.entries(config, &mut warnings).map_err(bad)?;
 
+        for entry in entries.iter().filter(|entry| entry.chroot_by_level) {
+            info!(self.log, "{}: line {}: using backwards-compatible default setting chroot=y", file.display(), entry.line);
+        }
         // First everything that can fail.
         let mut planned = Vec::new();
         for entry in entries {
@@ -355,7 +358,7 @@ impl Master {
         if entry.chroot {
             command.arg("-c");
         }
-        command.arg("-p").arg(entry.maxproc.unwrap_or(0).to_string());
+        command.arg(if entry.maxproc_by_default { "-P" } else { "-p" }).arg(entry.maxproc.unwrap_or(0).to_string());
         let numbers: Vec<_> = sockets.iter().map(|socket| socket.as_raw_fd().to_string()).collect();
         command.arg("-f").arg(numbers.join(","));
         command.args((0..self.options.verbose).map(|_| "-v"));

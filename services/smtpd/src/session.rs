@@ -269,6 +269,7 @@ impl Task<'_> {
         if input.is_empty() {
             // Nothing is held while the client is silent.
             buffers.give(std::mem::take(input));
+            let _idle = self.session.transaction().is_none().then(|| self.smtpd.setup.idle());
             match timeout_at(until, self.transport.readable()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(Lost::Connection),
