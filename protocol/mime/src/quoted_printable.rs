@@ -74,12 +74,11 @@ mod tests {
 
     fn encode(text: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        Encoder::default()
-            .text(text, true, |line| {
-                lines.push(String::from_utf8_lossy(line).into_owned());
-                Ok::<_, ()>(())
-            })
-            .expect("cannot fail");
+        let mut keep = |line: &[u8]| {
+            lines.push(String::from_utf8_lossy(line).into_owned());
+            Ok::<_, ()>(())
+        };
+        Encoder::default().text(text, true, &mut keep).expect("cannot fail");
         lines
     }
 
