@@ -43,7 +43,7 @@ pub const MANUAL: Manual = Manual {
         ),
         (
             "EXIT STATUS",
-            "0, also for a submission that was cancelled or refused, as the status on standard output says; 1 after a fatal error.",
+            "0, also for a submission that was cancelled; 1 after a fatal error; otherwise the low eight bits of the status on standard output.",
         ),
         ("ENVIRONMENT", "MAIL_CONFIG: as -c."),
         (
@@ -76,7 +76,8 @@ enum End {
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let mut log = posthaste_cli::early("postdrop");
     match run(arguments, &mut log) {
-        Ok(()) => ExitCode::SUCCESS,
+        // Its low bits, as ever; callers read it from standard output.
+        Ok(status) => ExitCode::from(status as u8),
         Err(text) => {
             fatal!(log, "{text}");
             ExitCode::FAILURE
@@ -84,10 +85,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
+fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<u32, String> {
     if arguments.iter().skip(1).any(|argument| argument == "--help") {
         let _ = io::stdout().write_all(MANUAL.help().as_bytes());
-        return Ok(());
+        return Ok(STORED);
     }
     let (mut directory, mut verbose) = (None, 0);
     let uid = rustix::process::getuid();
@@ -128,7 +129,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     reply(&[("protocol", "postdrop_protocol"), ("queue_id", file.id().as_str())])?;
     let (status, reason) = match copy(&mut input, &mut file, &rules, uid, log).and_then(|()| store(file, uid, log)) {
         Ok(()) => (STORED, String::new()),
-        Err(End::Cancelled) => return Ok(()),
+        Err(End::Cancelled) => return Ok(STORED),
         Err(End::Fatal(text)) => return Err(text),
         Err(End::Status(status, reason)) => {
             // The caller reads the reason when it has written everything.
@@ -140,7 +141,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     if status == STORED {
         wake_pickup(&config, log);
     }
-    Ok(())
+    Ok(status)
 }
 
 fn authorize(config: &Config, uid: u32, user: Option<&str>) -> Result<(), String> {

@@ -21,7 +21,8 @@ const RECORD: u32 = 1024;
 /// Reads the message and stores it.
 pub fn submit(place: &Place, options: &Options) -> Result<ExitCode, Failed> {
     authorize(place)?;
-    let who = format!("{}({})", place.user.name, place.user.uid);
+    // As Postfix: by the sender that was given, else by the login name.
+    let who = format!("{}({})", options.sender.as_ref().map_or_else(|| place.user.name.clone(), |given| given.to_string()), place.user.uid);
     if options.recipients.is_empty() && !options.from_headers {
         return Err(place.fail(&format!("{who}: Recipient addresses must be specified on the command line or via the -t option")));
     }
