@@ -23,7 +23,7 @@ const KEPT_EXTRACTED: [&[u8]; 4] = [b"dsn_orig_rcpt", b"envelope_id", b"notify_f
 #[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 pub enum Outcome {
     /// Its message is complete under this id, and has to be synced.
-    Accepted(QueueId, Accepted),
+    Accepted(QueueId, Box<Accepted>),
     /// It can never become a message.
     Worthless,
     /// It may, at another time.
@@ -109,7 +109,7 @@ impl Feeder {
             Copy { feeder: self, stat, requeued, id: &id, message: &mut message, sender: false }.run(&mut RecordReader::new(file, 0));
         let stop = match copied {
             Ok(()) => match message.finish() {
-                Ok(accepted) => return Outcome::Accepted(id, accepted),
+                Ok(accepted) => return Outcome::Accepted(id, Box::new(accepted)),
                 Err(rejected) => Stop::Rejected(rejected),
             },
             Err(stop) => stop,
@@ -202,6 +202,7 @@ impl Copy<'_> {
             let (kind, payload) = self.next(reader)?;
             match kind {
                 T::MESSAGE => return Ok(()),
+                T::RECIPIENT if !self.sender => return Err(Stop::NoSender),
                 T::SENDER => {
                     let payload = payload.to_owned();
                     self.announce(payload.as_bstr());

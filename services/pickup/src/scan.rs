@@ -162,13 +162,20 @@ impl Scanner {
         }
         let requeued = self.is_requeued(&stat);
         match self.feeder.feed(file, &stat, path, requeued.then_some(id)) {
-            Outcome::Accepted(new, Accepted { file: Some(file), envelope, held, .. }) => {
-                *pending += 1;
-                let (message, done) = (Pending { path: path.to_owned(), id: new, held, envelope }, done.clone());
-                self.committer.commit(file, Box::new(move |result| drop(done.send((message, result)))));
+            Outcome::Accepted(new, accepted) => {
+                let Accepted { file, envelope, held, .. } = *accepted;
+                match file {
+                    Some(file) => {
+                        *pending += 1;
+                        let (message, done) = (Pending { path: path.to_owned(), id: new, held, envelope }, done.clone());
+                        self.committer.commit(file, Box::new(move |result| drop(done.send((message, result)))));
+                    }
+                    // Thrown away by a rule of the administrator's.
+                    None => self.remove(path),
+                }
                 Taken::Yes
             }
-            Outcome::Accepted(_, Accepted { file: None, .. }) | Outcome::Worthless => {
+            Outcome::Worthless => {
                 self.remove(path);
                 Taken::Yes
             }
