@@ -20,8 +20,13 @@ fn verbose(options: &Options) -> Vec<String> {
     vec![String::from("-v"); options.verbose as usize]
 }
 
-/// `-bd`: `postfix start`.
+/// `-bd`: `postfix start`, unless the mail system runs already.
 pub fn daemon(place: &Place) -> Result<ExitCode, Failed> {
+    let master = Path::new(&place.text("daemon_directory")?).join("master");
+    let test = Command::new(master).arg("-t").env("MAIL_CONFIG", place.config.directory()).stderr(std::process::Stdio::null()).status();
+    if test.is_ok_and(|status| !status.success()) {
+        return Ok(ExitCode::SUCCESS);
+    }
     command(place, "postfix", &[String::from("start")])
 }
 
