@@ -10,6 +10,7 @@ use posthaste_ipc::delivery::{Dsn, Outcome, Request, TRACE_VERIFY};
 use posthaste_log::warn;
 use posthaste_queue::{QueueName, Recipient};
 use posthaste_route::{Class, Route, RouteError};
+use std::cmp::Ordering;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,11 @@ struct Target {
 /// The result of resolving one recipient.
 pub type Resolved = (Recipient, Result<Route, RouteError>);
 
+/// Domains first, then local parts.
+fn by_domain(a: &Address, b: &Address) -> Ordering {
+    a.domain().cmp(&b.domain()).then_with(|| a.local().cmp(b.local()))
+}
+
 pub(super) fn simple(status: &str, reason: &str) -> Dsn {
     Dsn { status: status.into(), reason: reason.into(), ..Dsn::default() }
 }
@@ -38,7 +44,8 @@ impl<R: Resolver> Manager<R> {
         let Some(message) = self.messages.get_mut(key) else { return };
         let mut recipients = std::mem::take(&mut message.envelope.recipients);
         if let Some(redirect) = &message.envelope.redirect {
-            // One copy goes to the one address; the others are done when it is.
+            // One copy goes to the one address; the others are done when it is. As in Postfix the first by name stands for all.
+            recipients.sort_by(|a, b| by_domain(&a.address, &b.address));
             recipients.truncate(1);
             message.envelope.more_at = None;
             for recipient in &mut recipients {
@@ -122,7 +129,7 @@ impl<R: Resolver> Manager<R> {
         // The order in which Postfix sends them, which other systems and logs see.
         targets.sort_by(|a, b| {
             let destination = a.transport.cmp(&b.transport).then_with(|| a.nexthop.cmp(&b.nexthop));
-            destination.then_with(|| a.recipient.address.cmp(&b.recipient.address))
+            destination.then_with(|| by_domain(&a.recipient.address, &b.recipient.address))
         });
         let mut batch: Vec<Recipient> = Vec::new();
         let mut targets = targets.into_iter().peekable();

@@ -11,7 +11,7 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Group `x`: return this message to its sender if it cannot be delivered now (`postsuper -e`).
-const FORCE_EXPIRE: u32 = 0o010;
+pub(super) const FORCE_EXPIRE: u32 = 0o010;
 
 /// A delay warning that is due within this time is sent now, as in Postfix: its time has whole seconds.
 const WARN_SLACK: Duration = Duration::from_secs(1);

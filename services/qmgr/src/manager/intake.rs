@@ -1,5 +1,6 @@
 //! Taking messages into the active queue: announcements, scans of `incoming`, the deferred ones that are due.
 
+use super::finish::FORCE_EXPIRE;
 use super::{Manager, Message, Resolver, Stage, Walk};
 use crate::slab::Key;
 use posthaste_delivery::ShownAddress;
@@ -391,6 +392,19 @@ impl<R: Resolver> Manager<R> {
                 return false;
             }
         };
+        // Records of failures or successes that were not reported before a crash.
+        let has_log = |log| self.queue.disk.stat(&self.queue.path(log, &id)).is_ok();
+        let (bounce_log, trace_log) = (has_log(QueueName::Bounce), has_log(QueueName::Trace));
+        // `postsuper -e`: not even tried again. The reasons of the attempt before go into the report, if they are all there.
+        if stat.mode & FORCE_EXPIRE != 0 && self.is_logged(&id, &envelope) {
+            let key = self.admit(now, id, QueueName::Active, Envelope { recipients: Vec::new(), ..envelope }, false);
+            if let Some(message) = self.messages.get_mut(key) {
+                (message.deferred, message.defer_log) = (true, true);
+                (message.bounce_log, message.trace_log) = (bounce_log, trace_log);
+            }
+            self.advance(now, key);
+            return true;
+        }
         // Of the attempt before; the reasons of this one will be others.
         if let Err(error) = self.queue.remove_log(LogName::Defer, &id) {
             warn!(self.log, "{id}: cannot remove its defer log: {error}");
@@ -399,9 +413,6 @@ impl<R: Resolver> Manager<R> {
         if revive && let Err(error) = self.queue.set_mode(QueueName::Active, &id, stat.mode & 0o777 & !REVIVE) {
             warn!(self.log, "{id}: cannot change its mode: {error}");
         }
-        // Records of failures or successes that were not reported before a crash.
-        let has_log = |log| self.queue.disk.stat(&self.queue.path(log, &id)).is_ok();
-        let (bounce_log, trace_log) = (has_log(QueueName::Bounce), has_log(QueueName::Trace));
         if from == QueueName::Incoming {
             self.recent.insert(id.clone());
         }
@@ -416,6 +427,13 @@ impl<R: Resolver> Manager<R> {
         }
         self.open(now, key);
         true
+    }
+
+    /// Whether the log of deferred recipients has all that are still open.
+    fn is_logged(&self, id: &QueueId, envelope: &Envelope) -> bool {
+        let Ok(Some(log)) = self.queue.read_log(LogName::Defer, id) else { return false };
+        let logged: HashSet<u64> = log.flatten().filter_map(|record| record.offset).collect();
+        envelope.more_at.is_none() && envelope.recipients.iter().all(|r| r.offset.is_some_and(|offset| logged.contains(&offset)))
     }
 
     /// How many recipients to read at first (SCHEDULER_README, "Dealing with memory resource limits").

@@ -511,14 +511,24 @@ fn a_lifetime_of_zero_returns_at_the_first_failure() {
     assert_eq!(w.retry_at(&id), 300);
 }
 
+/// As Postfix 3.7.11 was seen to do: no further attempt, and the reasons of the last one.
 #[test]
-fn force_expired_mail_is_returned_at_its_next_failure() {
+fn force_expired_mail_is_returned_without_another_attempt() {
     let mut w = World::new();
     let id = w.post(&mail(&["tmp@a.example"]));
     w.run();
     w.queue.set_mode(QueueName::Deferred, &id, 0o710).unwrap();
     w.at(300);
-    assert_eq!(w.reported["Failure tmp@a.example"], 1);
+    assert_eq!((w.reported["Failure tmp@a.example"], w.requests.len()), (1, 1));
+    assert!(w.empty());
+
+    // Without its log it is tried, and returned when that fails: nobody may be left out of the report.
+    let id = w.post(&mail(&["tmp@b.example", "ok@b.example"]));
+    w.run();
+    w.queue.set_mode(QueueName::Deferred, &id, 0o710).unwrap();
+    w.queue.remove_log(LogName::Defer, &id).unwrap();
+    w.at(600);
+    assert_eq!((w.reported["Failure tmp@b.example"], w.requests.len()), (1, 3));
     assert!(w.empty());
 }
 
@@ -824,6 +834,10 @@ fn a_filter_takes_all_and_a_redirect_takes_one_copy() {
     w.run();
     assert_eq!(w.requests.len(), 3);
     assert_eq!(w.requests[2].recipients[0].address, Address::new("spy@c.example"));
+    w.post(&Mail { extra: (RecordType::FILTER, "scan:x"), ..mail(&["a@z.example", "z@a.example", "B@m.example", "a@m.example"]) });
+    w.run();
+    let order: Vec<_> = w.requests[3].recipients.iter().map(|r| r.address.to_string()).collect();
+    assert_eq!(order, ["z@a.example", "B@m.example", "a@m.example", "a@z.example"], "by domain, as Postfix sorts them");
     assert!(w.empty());
 }
 

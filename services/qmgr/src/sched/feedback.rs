@@ -99,7 +99,8 @@ impl Concurrency {
             return true;
         }
         self.failed_cohorts += 1.0 / f64::from(self.window);
-        if limits.cohorts > 0 && self.failed_cohorts > f64::from(limits.cohorts) {
+        // The README writes "greater than"; Postfix is seen to suspend a destination with concurrency 1 after its first failure.
+        if limits.cohorts > 0 && self.failed_cohorts >= f64::from(limits.cohorts) {
             self.window = 0;
             return true;
         }
@@ -204,6 +205,12 @@ mod tests {
         c.failed(&l);
         c.succeeded(&l, 5);
         assert!(!c.failed(&l), "counting began anew");
+    }
+
+    #[test]
+    fn with_concurrency_1_the_first_failure_is_a_cohort() {
+        let l = Limits { limit: 1, ..limits("1", "1", 1) };
+        assert!(Concurrency::new(&l).failed(&l));
     }
 
     #[test]
