@@ -53,6 +53,7 @@ use posthaste_config::{Config, ConfigError};
 use posthaste_log::{Logger, info, warn};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use system::Watched;
@@ -94,6 +95,8 @@ pub struct Settings {
     pub dnsrch: bool,
     /// Ask for DNSSEC data, so that answers can be [`Answer::secure`].
     pub dnssec: bool,
+    /// `dnssec_probe`: asked once when nothing was validated, to find out whether that is the resolver's fault. `None` for no probe.
+    pub dnssec_probe: Option<(Type, String)>,
     /// Answers kept.
     pub cache_limit: usize,
     /// `…_dns_reply_filter`; not used for native lookups and client names.
@@ -111,17 +114,28 @@ impl Settings {
             defnames: false,
             dnsrch: false,
             dnssec: false,
+            dnssec_probe: None,
             cache_limit: 5000,
             filter: None,
             log,
         }
     }
 
-    /// With `inet_protocols` of main.cf.
+    /// With `inet_protocols` and `dnssec_probe` of main.cf.
     pub fn from_config(config: &Config, log: Logger) -> Result<Settings, ConfigError> {
         let Protocols { ipv4, ipv6 } = config.protocols()?;
-        Ok(Settings { families: Families { ipv4, ipv6 }, ..Settings::new(log) })
+        let dnssec_probe = probe(&config.text("dnssec_probe")?)?;
+        Ok(Settings { families: Families { ipv4, ipv6 }, dnssec_probe, ..Settings::new(log) })
     }
+}
+
+/// `type:name`, or nothing.
+fn probe(value: &str) -> Result<Option<(Type, String)>, ConfigError> {
+    if value.trim().is_empty() {
+        return Ok(None);
+    }
+    let parsed = value.trim().split_once(':').and_then(|(kind, name)| Some((Type::parse(kind)?, name.to_owned())));
+    parsed.map(Some).ok_or_else(|| ConfigError::Bad(format!("malformed dnssec_probe value: {value}")))
 }
 
 impl std::fmt::Debug for Settings {
@@ -154,6 +168,8 @@ struct Inner {
     resolv: Mutex<Watched<ResolvConf>>,
     hosts: Mutex<Watched<Hosts>>,
     order: Vec<Source>,
+    /// A validated answer was seen, or the probe was made.
+    probed: AtomicBool,
 }
 
 impl Resolver {
@@ -164,7 +180,9 @@ impl Resolver {
         let hosts = Mutex::new(Watched::open(&directory.join("hosts"), Hosts::parse));
         let order = native_order(&std::fs::read_to_string(directory.join("nsswitch.conf")).unwrap_or_default());
         let cache = Cache::new(settings.cache_limit);
-        Resolver { inner: Arc::new(Inner { settings, cache, random: Random::default(), resolv, hosts, order }) }
+        Resolver {
+            inner: Arc::new(Inner { settings, cache, random: Random::default(), resolv, hosts, order, probed: AtomicBool::new(false) }),
+        }
     }
 
     /// `inet_protocols`.
@@ -332,10 +350,35 @@ impl Resolver {
         let key = Key { name: name.to_ascii_lowercase().into(), kind, dnssec: self.inner.settings.dnssec };
         let pending = self.inner.cache.entry(&key, Instant::now());
         let outcome = pending.get_or_init(|| self.ask(name, kind)).await;
+        if key.dnssec {
+            let secure = match &outcome.result {
+                Ok(answer) => answer.secure,
+                Err((_, secure)) => *secure,
+            };
+            self.probe(secure).await;
+        }
         match &outcome.result {
             Ok(answer) => Ok(Arc::clone(answer)),
             Err((reason, secure)) => Err(DnsError { name: name.into(), kind, reason: reason.clone(), secure: *secure }),
         }
+    }
+
+    /// Once nothing could be validated: finds out whether anything can, and says so in the log (postconf(5), `dnssec_probe`).
+    async fn probe(&self, secure: bool) {
+        if self.inner.probed.load(Ordering::Relaxed) || self.inner.probed.fetch_or(true, Ordering::Relaxed) || secure {
+            return;
+        }
+        let Some((kind, name)) = &self.inner.settings.dnssec_probe else { return };
+        let outcome = self.ask(name, *kind).await;
+        let probe = format!("{}:{name}", kind.to_string().to_lowercase());
+        let reason = match &outcome.result {
+            Ok(answer) if answer.secure => return,
+            Err((reason, true)) if *reason != Reason::TryAgain => return,
+            Err((Reason::TryAgain, _)) => format!("dnssec_probe '{probe}' received no response: Server failure"),
+            _ => format!("dnssec_probe '{probe}' received a response that is not DNSSEC validated"),
+        };
+        warn!(self.inner.settings.log, "DNSSEC validation may be unavailable");
+        warn!(self.inner.settings.log, "reason: {reason}");
     }
 
     /// Asks the servers, following CNAME records from one reply to the next.

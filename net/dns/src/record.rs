@@ -20,6 +20,12 @@ pub enum Type {
 }
 
 impl Type {
+    /// By name, case ignored.
+    pub fn parse(name: &str) -> Option<Type> {
+        const ALL: [Type; 9] = [Type::A, Type::Aaaa, Type::Cname, Type::Mx, Type::Ns, Type::Ptr, Type::Srv, Type::Tlsa, Type::Txt];
+        ALL.into_iter().find(|kind| name.eq_ignore_ascii_case(&kind.to_string()))
+    }
+
     /// Number on the wire.
     pub fn code(self) -> u16 {
         match self {

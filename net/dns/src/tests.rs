@@ -245,3 +245,19 @@ fn reverse_names() {
         "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
     );
 }
+
+/// postconf(5), dnssec_probe: one probe, after the first answer that is not validated, and none when answers are.
+#[tokio::test]
+async fn dnssec_is_probed_once() {
+    for (resolv, questions) in [("", 3), ("options trust-ad", 2)] {
+        let mut world = world(resolv, "", false, zone()).await;
+        let probe = probe("mx:x.example").unwrap();
+        world.resolver = Resolver::new(Settings { dnssec: true, dnssec_probe: probe, ..world.resolver.inner.settings.clone() });
+        for name in ["a.example", "alias2.example", "a.example"] {
+            let _ = world.resolver.a(name).await;
+        }
+        assert_eq!(world.asked.load(Ordering::Relaxed), questions, "{resolv:?}");
+    }
+    assert_eq!(probe("ns:.").unwrap(), Some((Type::Ns, ".".into())));
+    assert!(probe("").unwrap().is_none() && probe("xx:.").is_err() && probe("ns").is_err());
+}

@@ -3,6 +3,7 @@
 use crate::content::{self, ContentError, Sending};
 use crate::destination::{self, BadDestination, Destination};
 use crate::lookup::{Found, HostAddress, Lookup};
+use crate::notice::Notices;
 use crate::pool::Pool;
 use crate::problem::{Peer, Problem};
 use crate::session::{Broken, NoSession, Opening, Session};
@@ -23,6 +24,7 @@ use posthaste_smtp_protocol::client::{
 use posthaste_table::TableError;
 use posthaste_tls::Backend;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::time::Instant;
 
@@ -49,6 +51,8 @@ pub struct Agent {
     pub pool: Rc<Pool>,
     /// Changes to the content.
     pub rules: Rules,
+    /// Tells the postmaster of protocol errors.
+    pub notices: Option<Arc<Notices>>,
     /// The TLS library, if there is one.
     pub tls: Option<Rc<dyn Backend>>,
 }
@@ -210,7 +214,8 @@ impl Job<'_> {
                 }
                 Err(NoSession::Failed(problem)) => {
                     self.connected = Some(SystemTime::now());
-                    self.not_opened(problem, last);
+                    // Such sessions do not count against the limit, so there may be a next server all the same.
+                    self.not_opened(problem, last_destination && j + 1 == list.len());
                 }
                 Err(NoSession::TlsFailed) => {}
             }
@@ -278,7 +283,9 @@ impl Job<'_> {
     fn opening(&self) -> Opening<'_> {
         let agent = self.agent;
         let (id, arrival) = (&self.request.id, self.request.arrival);
-        Opening { settings: &agent.settings, log: &agent.log, id, arrival, tls: agent.tls.as_deref(), plain: false }
+        // Nobody is told of trouble with mail that has no sender: it may be a notice itself.
+        let notices = agent.notices.as_ref().filter(|_| !self.request.sender.is_empty());
+        Opening { settings: &agent.settings, log: &agent.log, id, arrival, tls: agent.tls.as_deref(), plain: false, notices }
     }
 
     /// Whether connections to this destination may be used again: `Some` for use with `and_then`.
@@ -336,8 +343,22 @@ impl Job<'_> {
                 || recipients().any(|recipient| !recipient.address.as_bytes().is_ascii()))
     }
 
-    /// Sends the message to all open recipients over a session.
+    /// Sends the message to all open recipients over a session; keeps or closes it.
     async fn transact(&mut self, mut session: Session, reused: bool, place: Place<'_>) -> Then {
+        let (then, keep) = self.transaction(&mut session, reused, place).await;
+        session.notify(&self.opening());
+        if keep {
+            let server = match session.peer.port {
+                Some(port) => format!("{}:{port}", session.peer.address),
+                None => session.peer.address.clone(),
+            };
+            self.agent.pool.keep(session, place.destination, server, self.agent.settings.cache_time);
+        }
+        then
+    }
+
+    /// The conversation; the second value says that the connection is good for another.
+    async fn transaction(&mut self, session: &mut Session, reused: bool, place: Place<'_>) -> (Then, bool) {
         let settings = &self.agent.settings;
         let batch = self.open_recipients();
         if !reused {
@@ -353,7 +374,7 @@ impl Job<'_> {
             );
             let problem = session.peer.unfit("5.3.4", reason, false);
             batch.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
-            return Then::Next;
+            return (Then::Next, false);
         }
         let utf8 = self.needs_utf8(&batch);
         if utf8 && !features.smtputf8 {
@@ -367,9 +388,9 @@ impl Job<'_> {
                 problem.dsn.status = "5.6.7".into();
                 self.problem = Some(problem);
             }
-            return Then::Next;
+            return (Then::Next, false);
         }
-        let keep = self.keeps(&session);
+        let keep = self.keeps(session);
         let ending = match () {
             () if keep => Ending::Keep,
             () if settings.skip_quit_response => Ending::Quit,
@@ -381,71 +402,81 @@ impl Job<'_> {
             (true, true) => Target::ProbeData,
         };
         let mut out = Vec::with_capacity(4096);
-        let commands = match self.commands(&batch, &session, utf8) {
+        let commands = match self.commands(&batch, session, utf8) {
             Ok(commands) => commands,
             Err(error) => {
                 warn!(self.agent.log, "{}: {error}", self.request.id);
                 self.problem = Some(Problem::local("4.3.0", "address mapping error"));
                 session.quit(settings).await;
-                return Then::Next;
+                return (Then::Next, false);
             }
         };
         let mut tx = Transaction::new(commands, &features, settings.lmtp, target, ending, reused, &mut out);
+        session.note_sent(&out, &self.opening());
         while let Some(stage) = tx.stage() {
             let reply = session.exchange(&mut out, stage, &self.opening()).await;
             let reply = match reply {
                 Ok(reply) => reply,
-                Err(broken) => return self.broken(&session, stage, broken, place),
+                Err(broken) => return (self.broken(session, stage, broken, place), false),
             };
-            match tx.reply(reply, &mut out) {
+            let before = out.len();
+            let event = tx.reply(reply, &mut out);
+            session.note_sent(&out[before..], &self.opening());
+            match event {
                 Event::Progress => {}
-                Event::Stale => return Then::Again,
+                Event::Stale => return (Then::Again, false),
                 Event::XforwardRefused(stage, reply) => {
                     let text = reply.printable();
                     let (host, command) = (session.relay(), stage.command());
                     warn!(self.agent.log, "host {host} said: {text} (in reply to {command} command)");
                 }
                 Event::Refused(stage, reply) => {
+                    session.note_refused(&reply);
                     let concerned: Vec<u32> = match stage {
                         Stage::Mail => batch.clone(),
                         _ => tx.open_recipients().filter_map(|k| batch.get(k as usize).copied()).collect(),
                     };
-                    self.refused(&concerned, &session, &reply, stage, place);
+                    self.refused(&concerned, session, &reply, stage, place);
                 }
                 Event::RecipientRefused(k, stage, reply) => {
-                    self.refused(batch.get(k as usize).map(std::slice::from_ref).unwrap_or_default(), &session, &reply, stage, place);
+                    session.note_refused(&reply);
+                    self.refused(batch.get(k as usize).map(std::slice::from_ref).unwrap_or_default(), session, &reply, stage, place);
                 }
                 Event::Welcome(k, reply) | Event::RecipientAccepted(k, reply) => {
                     if let Some(i) = batch.get(k as usize) {
-                        self.report_sent(*i, &session, &reply);
+                        self.report_sent(*i, session, &reply);
                     }
                 }
                 Event::Accepted(reply) => {
                     let accepted: Vec<u32> = tx.open_recipients().filter_map(|k| batch.get(k as usize).copied()).collect();
-                    accepted.iter().for_each(|i| self.report_sent(*i, &session, &reply));
+                    accepted.iter().for_each(|i| self.report_sent(*i, session, &reply));
                 }
                 Event::SendContent => {
                     let agent = self.agent;
                     let (request, rules, log) = (&self.request, &agent.rules, &agent.log);
                     let sending = Sending { request, recipient: batch.first().copied(), settings, rules, log };
                     let sent = match &mut self.content {
-                        Some(content) => content::send(&mut session, content, &sending, &mut out).await,
+                        Some(content) => content::send(session, content, &sending, &mut out).await,
                         // Without a queue file no session is opened.
-                        None => return Then::Next,
+                        None => return (Then::Next, false),
                     };
                     match sent {
-                        Ok(()) => tx.content_sent(&mut out),
-                        Err(ContentError::Broken(broken)) => return self.broken(&session, Stage::Body, broken, place),
+                        Ok(()) => {
+                            let before = out.len();
+                            tx.content_sent(&mut out);
+                            session.note_sent(&out[before..], &self.opening());
+                        }
+                        Err(ContentError::Broken(broken)) => return (self.broken(session, Stage::Body, broken, place), false),
                         Err(ContentError::Read(error)) => {
                             // Without the final dot the server throws away what it has.
                             warn!(self.agent.log, "{}: read queue file: {error}", self.request.id);
                             self.problem = Some(Problem::local("4.3.0", format!("queue file read error: {error}")));
-                            return Then::Next;
+                            return (Then::Next, false);
                         }
                         Err(ContentError::Table(error)) => {
                             warn!(self.agent.log, "{}: {error}", self.request.id);
                             self.problem = Some(Problem::local("4.3.0", "content check or address mapping error"));
-                            return Then::Next;
+                            return (Then::Next, false);
                         }
                     }
                     // For another server, should this one fail.
@@ -458,14 +489,7 @@ impl Job<'_> {
         if !out.is_empty() {
             let _ = session.send(&mut out, Stage::Quit, settings).await;
         }
-        if tx.may_be_kept() {
-            let server = match session.peer.port {
-                Some(port) => format!("{}:{port}", session.peer.address),
-                None => session.peer.address.clone(),
-            };
-            self.agent.pool.keep(session, place.destination, server, settings.cache_time);
-        }
-        Then::Next
+        (Then::Next, tx.may_be_kept())
     }
 
     fn commands(&self, batch: &[u32], session: &Session, utf8: bool) -> Result<Commands, TableError> {

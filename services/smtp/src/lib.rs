@@ -12,6 +12,7 @@ mod destination;
 mod forward;
 mod generic;
 mod lookup;
+mod notice;
 mod pool;
 mod problem;
 mod session;
@@ -22,6 +23,7 @@ mod tests;
 mod transform;
 
 use deliver::Agent;
+use notice::Notices;
 use pool::Pool;
 use posthaste_delivery::Reporter;
 use posthaste_dns::{Resolver, Settings as DnsSettings};
@@ -58,7 +60,18 @@ impl<const LMTP: bool> Service for Smtp<LMTP> {
         let reporter = Reporter::new(config, queue.clone(), setup.log.clone())?;
         let resolver = resolver(setup, LMTP, &settings)?;
         let rules = Rules::open(config, LMTP)?;
-        let agent = Agent { settings, log: setup.log.clone(), queue, reporter, resolver, pool: Rc::new(Pool::default()), rules, tls: None };
+        let notices = Notices::open(config, &queue, &setup.log, LMTP)?;
+        let agent = Agent {
+            settings,
+            log: setup.log.clone(),
+            queue,
+            reporter,
+            resolver,
+            pool: Rc::new(Pool::default()),
+            rules,
+            notices,
+            tls: None,
+        };
         Ok(Smtp { deliveries: Deliveries::new(setup), agent: Rc::new(agent) })
     }
 

@@ -216,6 +216,9 @@ impl Lookup<'_> {
             match self.resolver.addresses(host, families).await {
                 Ok(answer) => {
                     let secure = secure && answer.secure;
+                    // Only for the sake of old configurations: an alias says nothing about whose server it is.
+                    let host = if self.settings.cname_overrides { &answer.name } else { host };
+                    let address = |ip, secure| HostAddress { host: host.to_owned(), ip, port, preference, secure };
                     return Ok(answer.records.iter().filter_map(posthaste_dns::Record::address).map(|ip| address(ip, secure)).collect());
                 }
                 Err(error) => {

@@ -1,5 +1,6 @@
 //! One SMTP session: the engines of the protocol crate, with a socket, time limits and the log around them.
 
+use crate::notice::{Notices, Transcript};
 use crate::problem::{Peer, Problem};
 use crate::settings::{Pix, Settings};
 use crate::stream::Stream;
@@ -8,6 +9,7 @@ use posthaste_log::{Logger, info, warn};
 use posthaste_queue::QueueId;
 use posthaste_smtp_protocol::client::{Discard, Features, Hello, HelloOptions, HelloStep, Oddity, Reply, ReplyReader, Stage, StartTls};
 use posthaste_tls::{Backend, ClientPolicy, Level};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 
@@ -26,6 +28,10 @@ pub struct Session {
     /// Wait before the final dot.
     delay_dot: bool,
     deadline: Option<Instant>,
+    /// What was said, if the postmaster may want to know.
+    pub transcript: Option<Box<Transcript>>,
+    /// Log the conversation (`-v`, `debug_peer_list`).
+    verbose: bool,
 }
 
 /// The conversation has ended before its time.
@@ -60,6 +66,8 @@ pub struct Opening<'a> {
     pub tls: Option<&'a dyn Backend>,
     /// Do without TLS, since it did not work the time before.
     pub plain: bool,
+    /// Tells the postmaster of protocol errors, where that is wanted for this message.
+    pub notices: Option<&'a Arc<Notices>>,
 }
 
 impl Session {
@@ -75,7 +83,10 @@ impl Session {
             born,
             delay_dot: false,
             deadline: None,
+            transcript: opening.notices.map(|_| Box::default()),
+            verbose: false,
         };
+        this.verbose = this.is_debugged(opening);
         let pix = this.pix(opening);
         let discard = this.discard(opening);
         let options = HelloOptions {
@@ -97,6 +108,7 @@ impl Session {
         let mut out = Vec::new();
         loop {
             let stage = hello.stage();
+            this.note_sent(&out, opening);
             let reply = match this.exchange(&mut out, stage, opening).await {
                 Ok(reply) => reply,
                 Err(broken) => return Err(NoSession::Failed(this.peer.broken(stage, broken.timed_out, true))),
@@ -113,9 +125,11 @@ impl Session {
                     hello.secured(&mut out);
                 }
                 HelloStep::Refused => {
+                    this.note_refused(&reply);
                     let skip = stage == Stage::Greeting && settings.skip_5xx_greeting;
                     let problem = this.peer.refused(&reply, skip);
                     this.quit(settings).await;
+                    this.notify(opening);
                     return Err(NoSession::Failed(problem));
                 }
                 HelloStep::Myself => {
@@ -177,6 +191,34 @@ impl Session {
                 info!(opening.log, "{}: enabling PIX workarounds: {} for {}", opening.id, used.words(), self.peer.name_and_port());
             }
             self.delay_dot = used.delay_dotcrlf;
+        }
+    }
+
+    fn is_debugged(&self, opening: &Opening<'_>) -> bool {
+        if opening.log.verbose() > 0 {
+            return true;
+        }
+        let Some(list) = &opening.settings.debug_peers else { return false };
+        list.matches(self.peer.host.as_str().into(), self.peer.address.as_str().into()).unwrap_or_else(|error| {
+            warn!(opening.log, "{error}");
+            false
+        })
+    }
+
+    /// Commands that are about to be sent, for transcript and log.
+    pub fn note_sent(&mut self, commands: &[u8], opening: &Opening<'_>) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.sent(commands);
+        }
+        if self.verbose {
+            commands.lines().for_each(|line| info!(opening.log, "> {}: {}", self.peer.name_and_port(), line.as_bstr()));
+        }
+    }
+
+    /// A reply that refused something.
+    pub fn note_refused(&mut self, reply: &Reply) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.refused(reply);
         }
     }
 
@@ -278,6 +320,12 @@ impl Session {
                 self.log_oddities(&oddities, opening);
             }
             if let Some(reply) = reply {
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.received(&reply);
+                }
+                if self.verbose {
+                    reply.text.lines().for_each(|line| info!(opening.log, "< {}: {}", self.peer.name_and_port(), line.as_bstr()));
+                }
                 return Ok(reply);
             }
             let limit = Instant::now() + settings.timeouts.of(stage);
@@ -289,7 +337,7 @@ impl Session {
         }
     }
 
-    fn log_oddities(&self, oddities: &[Oddity], opening: &Opening<'_>) {
+    fn log_oddities(&mut self, oddities: &[Oddity], opening: &Opening<'_>) {
         let peer = self.peer.name_and_port();
         for oddity in oddities {
             match oddity {
@@ -297,6 +345,9 @@ impl Session {
                     warn!(opening.log, "{peer}: response longer than {}: {start}...", opening.settings.reply_line_limit)
                 }
                 Oddity::NoCode(text) if self.features.esmtp => {
+                    if let Some(transcript) = &mut self.transcript {
+                        transcript.garbage();
+                    }
                     warn!(opening.log, "{}: non-ESMTP response from {peer}: {text}", opening.id);
                     if self.features.pipelining {
                         let maps = opening.settings.discard_maps.title();
@@ -314,6 +365,9 @@ impl Session {
     /// Says goodbye, as politely as `smtp_skip_quit_response` asks for.
     pub async fn quit(&mut self, settings: &Settings) {
         let mut out = b"QUIT\r\n".to_vec();
+        if let Some(transcript) = &mut self.transcript {
+            transcript.sent(&out);
+        }
         if self.send(&mut out, Stage::Quit, settings).await.is_ok() && !settings.skip_quit_response {
             let until = Instant::now() + settings.timeouts.quit;
             while self.replies.next_reply().is_none() {
@@ -322,6 +376,13 @@ impl Session {
                     _ => break,
                 }
             }
+        }
+    }
+
+    /// Sends the postmaster the transcript, if there was trouble.
+    pub fn notify(&mut self, opening: &Opening<'_>) {
+        if let (Some(notices), Some(transcript)) = (opening.notices, &mut self.transcript) {
+            notices.send(&self.peer, transcript);
         }
     }
 

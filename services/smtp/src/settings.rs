@@ -3,7 +3,7 @@
 use posthaste_config::{Config, ConfigError, split_list};
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::client::{Discard, Stage};
-use posthaste_table::{Maps, StringList};
+use posthaste_table::{AddressList, Maps, StringList};
 use posthaste_tls::Level;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -191,6 +191,8 @@ pub struct Settings {
     pub tls_level: Level,
     pub note_starttls_offer: bool,
     pub smtputf8_enable: bool,
+    pub cname_overrides: bool,
+    pub debug_peers: Option<AddressList>,
 }
 
 /// Reads parameters by the name of the program.
@@ -308,6 +310,8 @@ impl Settings {
             tls_level: tls_level(&r)?,
             note_starttls_offer: r.bool("smtp_tls_note_starttls_offer", "lmtp_tls_note_starttls_offer")?,
             smtputf8_enable: config.bool("smtputf8_enable")?,
+            cname_overrides: r.bool("smtp_cname_overrides_servername", "lmtp_cname_overrides_servername")?,
+            debug_peers: debug_peers(config)?,
         })
     }
 
@@ -336,6 +340,17 @@ pub fn resolver_options(config: &Config, lmtp: bool) -> Result<(bool, bool), Fat
 /// `smtp_dns_reply_filter`.
 pub fn dns_reply_filter(config: &Config, lmtp: bool) -> Result<Maps, Fatal> {
     Ok(Reader { config, lmtp }.maps("smtp_dns_reply_filter", "lmtp_dns_reply_filter")?)
+}
+
+/// `debug_peer_list`: servers whose conversations are logged.
+fn debug_peers(config: &Config) -> Result<Option<AddressList>, Fatal> {
+    let value = config.text("debug_peer_list")?;
+    if value.trim().is_empty() {
+        return Ok(None);
+    }
+    let parents = config.text("parent_domain_matches_subdomains")?;
+    let parents = split_list(&parents).any(|name| name == "debug_peer_list");
+    AddressList::open("debug_peer_list", &value, parents, config).map(Some).map_err(|error| Fatal(error.to_string()))
 }
 
 fn timeouts(r: &Reader<'_>) -> Result<Timeouts, ConfigError> {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::task::LocalSet;
 
 const EHLO: &str = "250-mx.example|250-PIPELINING|250-SIZE 1000000|250-8BITMIME|250-DSN|250 SMTPUTF8";
@@ -172,6 +172,7 @@ fn world(main_cf: &str, lmtp: bool) -> World {
         resolver: Resolver::new(dns),
         pool: Rc::new(Pool::default()),
         rules: Rules::open(&config, lmtp).unwrap(),
+        notices: None,
         tls: None,
     };
     World { folder, agent }
@@ -696,5 +697,222 @@ fn generic_maps() {
                 "QUIT"
             ]
         );
+    });
+}
+
+/// A name server with records written as `name TYPE data`; names that are not there do not exist, `name TYPE fail` fails.
+async fn name_server(zone: &'static str) -> u16 {
+    use domain::base::iana::Rcode;
+    use domain::base::{Message, MessageBuilder, Name};
+    use domain::rdata::{A, Mx, Srv};
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let name = |text: &str| text.parse::<Name<Vec<u8>>>().unwrap();
+    tokio::task::spawn_local(async move {
+        let mut buffer = [0; 600];
+        while let Ok((n, peer)) = socket.recv_from(&mut buffer).await {
+            let query = Message::from_octets(buffer[..n].to_vec()).unwrap();
+            let question = query.sole_question().unwrap();
+            let (asked, kind) = (question.qname().to_string().to_lowercase(), question.qtype().to_string());
+            let rows: Vec<Vec<&str>> = zone.lines().map(|line| line.split_whitespace().collect()).collect();
+            let rows: Vec<_> = rows.into_iter().filter(|row: &Vec<&str>| row.first() == Some(&asked.as_str())).collect();
+            let here: Vec<_> = rows.iter().filter(|row| row[1] == kind).collect();
+            let rcode = match () {
+                () if here.iter().any(|row| row[2] == "fail") => Rcode::SERVFAIL,
+                () if rows.is_empty() => Rcode::NXDOMAIN,
+                () => Rcode::NOERROR,
+            };
+            let mut answer = MessageBuilder::new_vec().start_answer(&query, rcode).unwrap();
+            for row in here.iter().filter(|row| row[2] != "fail") {
+                let number = |i: usize| row[i].parse::<u16>().unwrap();
+                match kind.as_str() {
+                    "A" => answer.push((name(&asked), 60, A::new(row[2].parse().unwrap()))).unwrap(),
+                    "MX" => answer.push((name(&asked), 60, Mx::new(number(2), name(row[3])))).unwrap(),
+                    "SRV" => answer.push((name(&asked), 60, Srv::new(number(2), number(3), number(4), name(row[5])))).unwrap(),
+                    _ => {}
+                }
+            }
+            socket.send_to(&answer.finish(), peer).await.unwrap();
+        }
+    });
+    port
+}
+
+async fn world_with_dns(main_cf: &str, zone: &'static str) -> World {
+    let mut world = world(main_cf, false);
+    let port = name_server(zone).await;
+    let text = format!("nameserver 127.0.0.1:{port}\noptions attempts:1 timeout:1\n");
+    std::fs::write(world.folder.path().join("resolv.conf"), text).unwrap();
+    let mut dns = DnsSettings::new(world.agent.log.clone());
+    dns.families = world.agent.resolver.families();
+    dns.directory = world.folder.path().into();
+    world.agent.resolver = Resolver::new(dns);
+    world
+}
+
+/// S-DNS-04, S-DNS-05, S-DNS-06, S-DNS-07, S-DNS-08, S-DNS-10, S-RELAY-01: what the log says when there is nowhere to go. Port 25 is where
+/// loops are looked for; nobody needs to listen there.
+#[test]
+fn where_mail_cannot_go() {
+    const ZONE: &str = "nothing.example TXT x
+        tempfail.example MX fail
+        tempfail.example A 127.0.0.1
+        nullmx.example MX 0 .
+        loop.example MX 10 me.example
+        me.example A 127.0.0.1
+        backup.example MX 10 127.0.0.9
+        backup.example MX 20 me.example
+        lost.example MX 10 nosuch.lost.example
+        lost.example MX 20 me.example
+        nohost.example MX 10 nosuch.nohost.example
+        nohost.example MX 20 alsonot.nohost.example
+        half.example MX 10 nosuch.half.example
+        half.example MX 20 flaky.example
+        flaky.example A fail
+        direct.example A 127.0.0.1";
+    run(async {
+        let world = world_with_dns("", ZONE).await;
+        let unknown = |name: &str| format!("Host or domain name not found. Name service error for name={name} type=A: Host not found");
+        let no_data = "Host or domain name not found. Name service error for name=nothing.example type=A: \
+                       Host found but no data record of requested type";
+        for (domain, expected) in [
+            ("unknown.example", format!("bounced 5.4.4 {}", unknown("unknown.example"))),
+            ("nothing.example", format!("bounced 5.4.4 {no_data}")),
+            (
+                "tempfail.example",
+                "deferred 4.4.3 Host or domain name not found. Name service error for name=tempfail.example type=MX: Host not found, try again"
+                    .into(),
+            ),
+            ("nullmx.example", "bounced 5.1.0 Domain nullmx.example does not accept mail (nullMX)".into()),
+            ("loop.example", "bounced 5.4.6 mail for loop.example loops back to myself".into()),
+            ("direct.example", "bounced 5.4.6 mail for direct.example loops back to myself".into()),
+            ("[me.example]", "bounced 5.4.6 mail for me.example loops back to myself".into()),
+            ("backup.example", "deferred 4.4.1 connect to 127.0.0.9[127.0.0.9]:25: Connection refused".into()),
+            ("lost.example", "deferred 4.4.4 unable to find primary relay for lost.example".into()),
+            ("nohost.example", format!("bounced 5.4.4 {}", unknown("alsonot.nohost.example"))),
+            (
+                "half.example",
+                "deferred 4.4.3 Host or domain name not found. Name service error for name=flaky.example type=A: Host not found, try again"
+                    .into(),
+            ),
+        ] {
+            assert_eq!(world.send(domain, &["a@x.example"]).await, [format!("0 {expected}")], "{domain}");
+        }
+        // On another port of this host something else may listen.
+        let elsewhere = world.send("loop.example:2", &["a@x.example"]).await;
+        assert_eq!(elsewhere, ["0 deferred 4.4.1 connect to me.example[127.0.0.1]:2: Connection refused"]);
+        let softer = world_with_dns("smtp_defer_if_no_mx_address_found = yes\nignore_mx_lookup_error = yes\n", ZONE).await;
+        let got = softer.send("nohost.example", &["a@x.example"]).await;
+        assert_eq!(got, [format!("0 deferred 4.4.4 {}", unknown("alsonot.nohost.example"))]);
+        let got = softer.send("tempfail.example:2", &["a@x.example"]).await;
+        assert_eq!(got, ["0 deferred 4.4.1 connect to tempfail.example[127.0.0.1]:2: Connection refused"]);
+    });
+}
+
+/// S-DNS-01, S-DNS-02, S-RELAY-05: the preferred host first; among equals any.
+#[test]
+fn mail_exchangers_in_order() {
+    run(async {
+        let world = world_with_dns(
+            "smtp_mx_session_limit = 0\n",
+            "two.example MX 10 a.example
+             two.example MX 10 b.example
+             two.example MX 5 dead.example
+             a.example A 127.0.0.3
+             b.example A 127.0.0.4
+             dead.example A 127.0.0.5",
+        )
+        .await;
+        let port = TcpListener::bind("127.0.0.3:0").await.unwrap().local_addr().unwrap().port();
+        let mut servers = Vec::new();
+        for ip in ["127.0.0.3", "127.0.0.4"] {
+            let script = Script::default();
+            let listener = TcpListener::bind((ip, port)).await.unwrap();
+            servers.push(script.clone());
+            tokio::task::spawn_local(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::task::spawn_local(script.clone().serve(stream));
+                }
+            });
+        }
+        for _ in 0..40 {
+            assert_eq!(world.send(&format!("two.example:{port}"), &["a@x.example"]).await, ["0 sent 2.0.0 250 2.0.0 ok"]);
+        }
+        let counts: Vec<usize> = servers.iter().map(|server| server.seen.all().len()).collect();
+        // With a fair coin this fails once in 10^12 runs.
+        assert!(counts.iter().sum::<usize>() == 40 && counts.iter().all(|n| *n > 0), "{counts:?}");
+    });
+}
+
+/// postconf(5), use_srv_lookup: port and host come from the SRV record; without one there is mail only where main.cf lets MX take its place.
+#[test]
+fn srv_records() {
+    run(async {
+        let zone = "srv.example SRV x
+            _submission._tcp.srv.example SRV 20 0 2 127.0.0.1
+            _submission._tcp.srv.example SRV 10 0 3 127.0.0.1
+            nosrv.example A 127.0.0.1
+            _submission._tcp.none.example SRV 0 0 0 .";
+        let world = world_with_dns("use_srv_lookup = submission\n", zone).await;
+        let got = world.send("srv.example:submission", &["a@x.example"]).await;
+        assert_eq!(got, ["0 deferred 4.4.1 connect to 127.0.0.1[127.0.0.1]:2: Connection refused"], "the last one tried");
+        let got = world.send("nosrv.example:submission", &["a@x.example"]).await;
+        assert_eq!(
+            got,
+            [
+                "0 bounced 5.4.4 Host or domain name not found. Name service error for name=_submission._tcp.nosrv.example type=SRV: Host not found"
+            ]
+        );
+        assert!(world.send("none.example:submission", &["a@x.example"]).await[0].starts_with("0 bounced 5.1.0"));
+        let world = world_with_dns("use_srv_lookup = submission\nallow_srv_lookup_fallback = yes\n", zone).await;
+        let got = world.send("nosrv.example:submission", &["a@x.example"]).await;
+        assert_eq!(got, ["0 deferred 4.4.1 connect to nosrv.example[127.0.0.1]:587: Connection refused"]);
+    });
+}
+
+/// S-CLIENT-13, S-CLIENT-14: what a content filter behind this client gets, and the time it may take.
+#[test]
+fn content_filter() {
+    run(async {
+        let world = world("smtp_send_xforward_command = yes\nsmtp_data_done_timeout = 1200s\n", false);
+        assert_eq!(world.agent.settings.timeouts.data_done, Duration::from_secs(1200));
+        let server = Script::new(&[("EHLO", "250-f|250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE")]);
+        let mut request = world.message(&server.listen().await, &["a@x.example"], &["", "x"]);
+        request.origin = Origin {
+            log_client_name: "client.good.test".into(),
+            log_client_address: "127.0.0.2".into(),
+            log_helo_name: "c".into(),
+            log_protocol_name: "SMTP".into(),
+            log_ident: "79D994A".into(),
+            rewrite_context: "remote".into(),
+            ..Origin::default()
+        };
+        world.deliver(request.clone()).await;
+        request.origin = Origin { rewrite_context: "local".into(), ..Origin::default() };
+        world.deliver(request).await;
+        tokio::task::yield_now().await;
+        let seen = server.seen.all();
+        assert!(
+            seen[0].contains("|XFORWARD NAME=client.good.test ADDR=127.0.0.2|XFORWARD PROTO=SMTP HELO=c IDENT=79D994A SOURCE=REMOTE|MAIL"),
+            "{seen:?}"
+        );
+        assert!(seen[1].contains("|XFORWARD SOURCE=LOCAL|MAIL"), "{seen:?}");
+    });
+}
+
+/// RFC 3461: NOTIFY=SUCCESS is the next server's business where that takes it, else ours.
+#[test]
+fn success_reports() {
+    run(async {
+        let world = world("", false);
+        for (ehlo, ours) in [("250-mx|250 DSN", false), ("250 mx", true)] {
+            let server = Script::new(&[("EHLO", ehlo)]);
+            let mut request = world.message(&server.listen().await, &["a@x.example"], &["", "x"]);
+            request.recipients[0].notify = Notify(Notify::SUCCESS);
+            let reports = RefCell::new(Vec::new());
+            world.agent.deliver(request, &|report: &Report| reports.borrow_mut().push(report.clone())).await;
+            let report = &reports.borrow()[0];
+            assert_eq!((report.marked, report.dsn.action.as_str()), (!ours, "relayed"));
+        }
     });
 }
