@@ -78,7 +78,12 @@ impl Delivery<'_> {
             self.expanded = true;
             if self.request.probe {
                 let list = bstr::join(", ", forward.recipients.iter().map(|r| r.address.as_bytes()));
-                self.sent(target, "deliverable", format!("forwards to {}", list.as_bstr()));
+                // As Postfix tells it: under the address that the message would go to.
+                let mut member = target.clone();
+                if let Some(first) = forward.recipients.first() {
+                    member.recipient.address = first.address.clone();
+                }
+                self.sent(&member, "deliverable", format!("forwards to {}", list.as_bstr()));
                 continue;
             }
             match self.send_forward(&forward) {
