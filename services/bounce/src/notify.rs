@@ -18,6 +18,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// SMTPUTF8 was asked for the message (`sender_options`).
 const SMTPUTF8: u32 = 1;
+/// So many recipients of a report are put in order.
+const SORTED: usize = 1000;
 
 /// What all requests share.
 pub struct Notifier {
@@ -117,7 +119,7 @@ impl Notifier {
         let settings = &self.settings;
         // A log that is lost is no reason to keep silent about a failure (bounce(8)).
         let lost = !logs.iter().any(|&log| matches!(self.queue.read_log(log, &notice.id), Ok(Some(_))));
-        if lost && purpose != Purpose::Failure {
+        if lost && purpose != Purpose::Failure && !(purpose == Purpose::Trace && notice.sender.is_empty()) {
             return;
         }
         // A copy for the postmaster is about all recipients, whatever the sender wants to know (as in Postfix).
@@ -146,6 +148,9 @@ impl Notifier {
         let about = About { notice, purpose, logs };
         let copy = |to| (&settings.double_bounce, to, true);
         match purpose {
+            Purpose::Trace if notice.sender.is_empty() => {
+                info!(self.log, "{}: not sending trace/success notification for single-bounce message", notice.id);
+            }
             _ if !any => (),
             Purpose::Failure if notice.sender.is_empty() => {
                 if let Some(to) = &settings.double_bounce_notice_recipient {
@@ -171,9 +176,6 @@ impl Notifier {
                 if let Some(to) = &settings.bounce_notice_recipient {
                     make(about.job(copy(to), &settings.failure, "postmaster non-delivery"), false);
                 }
-            }
-            Purpose::Trace if notice.sender.is_empty() => {
-                info!(self.log, "{}: not sending trace/success notification for single-bounce message", notice.id);
             }
             _ if notice.sender.is_empty() => (),
             Purpose::Delay => {
@@ -206,7 +208,12 @@ impl Notifier {
                 None
             })
         };
-        logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)))
+        let mut records =
+            logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)));
+        // Deliveries end in any order; a report lists recipients as the message does. Beyond these the order is that of the log.
+        let mut first: Vec<_> = records.by_ref().take(SORTED).collect();
+        first.sort_by_key(|record| record.as_ref().ok().and_then(|record| record.offset));
+        first.into_iter().chain(records)
     }
 
     /// Makes one report and puts it into the queue, safely.

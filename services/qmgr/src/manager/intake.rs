@@ -473,7 +473,8 @@ impl<R: Resolver> Manager<R> {
             stage: Stage::Delivering,
             deferred: false,
             bounce_log: false,
-            trace_log: false,
+            // Asked for a report of success, with nobody to send it to: the bounce service says so, as in Postfix.
+            trace_log: envelope.sender.is_empty() && envelope.qmgr_hints & u32::from(2 * posthaste_queue::Notify::SUCCESS) != 0,
             defer_log: false,
             flush: false,
             settled,
