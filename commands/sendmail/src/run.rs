@@ -20,14 +20,17 @@ fn verbose(options: &Options) -> Vec<String> {
     vec![String::from("-v"); options.verbose as usize]
 }
 
-/// `-bd`: `postfix start`, unless the mail system runs already.
+/// `-bd`: `postfix start`. Start scripts call it on a running system too: `postfix` logs that it runs already, and this is no failure.
 pub fn daemon(place: &Place) -> Result<ExitCode, Failed> {
     let master = Path::new(&place.text("daemon_directory")?).join("master");
     let test = Command::new(master).arg("-t").env("MAIL_CONFIG", place.config.directory()).stderr(std::process::Stdio::null()).status();
-    if test.is_ok_and(|status| !status.success()) {
-        return Ok(ExitCode::SUCCESS);
+    if test.is_ok_and(|status| status.success()) {
+        return command(place, "postfix", &[String::from("start")]);
     }
-    command(place, "postfix", &[String::from("start")])
+    let postfix = Path::new(&place.text("command_directory")?).join("postfix");
+    // Nothing is to be done about its not starting a second time.
+    let _ = Command::new(postfix).arg("start").env("MAIL_CONFIG", place.config.directory()).status();
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `-bp`, `-q`, `-qI`, `-qR`: postqueue.
