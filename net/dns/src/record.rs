@@ -185,7 +185,7 @@ impl DnsError {
 
     /// Whether asking later may help.
     pub fn temporary(&self) -> bool {
-        matches!(self.reason, Reason::TryAgain | Reason::Filtered)
+        matches!(self.reason, Reason::TryAgain | Reason::Filtered | Reason::Loop)
     }
 
     /// The text that getaddrinfo(3) and getnameinfo(3) have for this, used where Postfix uses the native lookup.

@@ -301,7 +301,7 @@ fn preference(record: &posthaste_dns::Record) -> Option<u32> {
 /// The enhanced code of a failed DNS lookup.
 pub fn dns_problem(error: &DnsError) -> Problem {
     let status = match error.reason {
-        Reason::TryAgain => "4.4.3",
+        Reason::TryAgain | Reason::Loop => "4.4.3",
         Reason::Filtered => "4.7.0",
         Reason::NullMx => "5.1.0",
         Reason::NonRecoverable => "5.4.3",
