@@ -331,7 +331,7 @@ pub static PARAMETERS: &[Parameter] = &[
     p("local_recipient_maps", Kind::Text { min: 0, max: None }, "proxy:unix:passwd.byname $alias_maps", "1.0", "proxymap smtpd", "", None, false),
     p("local_transport", Kind::Text { min: 1, max: None }, "local:$myhostname", "1.0", "trivial-rewrite", "", None, false),
     p("luser_relay", Kind::Raw { min: 0 }, "", "1.0", "local", "", None, false),
-    p("mail_name", Kind::Text { min: 1, max: None }, "Posthaste", "1.0", "all", "", None, false),
+    p("mail_name", Kind::Text { min: 1, max: None }, "Postfix", "1.0", "all", "", None, false),
     p("mail_owner", Kind::Text { min: 1, max: None }, "postfix", "1.0", "all", "", None, false),
     p("mail_release_date", Kind::Text { min: 1, max: None }, RELEASE_DATE, "2.3", "all", "", None, false),
     p("mail_spool_directory", Kind::Text { min: 0, max: None }, "/var/mail", "1.0", "local virtual", "", None, false),
