@@ -172,7 +172,7 @@ impl<'a> Over<'a> {
             if outcome == Outcome::Sent && !request.report_success(to) {
                 let mark = |offset| match self.content {
                     Some(content) => content.mark_done(offset),
-                    None => this.queue.mark_done(request.queue, &request.id, offset),
+                    None => this.queue.mark_done_wherever(request.queue, &request.id, offset),
                 };
                 marked = match to.offset.map(mark) {
                     None | Some(Ok(())) => true,

@@ -253,6 +253,21 @@ impl Queue {
         self.overwrite(queue, id, offset, &[RecordType::DONE.0])
     }
 
+    /// As [`Queue::mark_done`], for a message that may be moved at the same time: put on hold by the administrator, or taken over by the next queue
+    /// manager while an agent still delivers. A delivery that is not marked would be repeated. `queue`: where it was last.
+    pub fn mark_done_wherever(&self, queue: QueueName, id: &QueueId, offset: u64) -> io::Result<()> {
+        use QueueName::{Active, Deferred, Hold, Incoming};
+        let places = [queue, Active, Incoming, Deferred, Hold];
+        // Twice, because it may move on while it is looked for.
+        for place in places.into_iter().chain(places) {
+            match self.mark_done(place, id, offset) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+                other => return other,
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
     /// Overwrites the record type at `offset` by `K`: the record is to be ignored from now on (`trace_flags` after the report).
     pub fn kill_record(&self, queue: QueueName, id: &QueueId, offset: u64) -> io::Result<()> {
         self.overwrite(queue, id, offset, &[RecordType::KILLED.0])

@@ -33,8 +33,9 @@ use tokio::sync::{Notify, Semaphore};
 
 /// Threads that sync recipient logs at one time; as many as disks like.
 const WRITERS: usize = 8;
-/// How long the end of the process waits for deliveries; agents finish what they do in any case.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for deliveries, and the next queue manager for it. Agents finish what they do in any case and mark what they
+/// have delivered; that is found a minute later.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 /// Between two tries to become the one queue manager.
 const TAKE_OVER: Duration = Duration::from_millis(20);
 

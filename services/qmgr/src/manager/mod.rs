@@ -110,7 +110,7 @@ impl Work {
             queue.append_log(*log, &self.id, records, self.compatible)?;
         }
         for &offset in &self.marks {
-            queue.mark_done(self.queue, &self.id, offset)?;
+            queue.mark_done_wherever(self.queue, &self.id, offset)?;
         }
         Ok(())
     }

@@ -751,6 +751,18 @@ fn a_file_that_an_old_agent_still_holds_is_skipped() {
 }
 
 #[test]
+fn a_message_put_on_hold_while_it_fails_is_marked_there() {
+    let mut w = World::new();
+    let id = w.post(&mail(&["bad@a.example", "tmp@a.example"]));
+    w.think();
+    w.queue.rename(&id, QueueName::Incoming, QueueName::Hold).unwrap();
+    w.run();
+    let left = w.queue.read_envelope(QueueName::Hold, &id, 10).unwrap().recipients;
+    assert_eq!(left.iter().map(|r| r.address.to_string()).collect::<Vec<_>>(), ["tmp@a.example"]);
+    assert_eq!((w.reported["Failure bad@a.example"], w.manager.active()), (1, 0));
+}
+
+#[test]
 fn a_message_removed_by_the_administrator_is_forgotten() {
     let mut w = World::new();
     let id = w.post(&mail(&["tmp@a.example"]));
