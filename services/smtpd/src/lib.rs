@@ -42,7 +42,7 @@ const COMMIT_THREADS: usize = 8;
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     if standalone::wanted(&arguments) {
-        return standalone::main(arguments);
+        return standalone::main();
     }
     posthaste_service::run::<Smtpd>(Spec { program: "smtpd", privileged: false, connects: true, executes: false }, arguments)
 }
