@@ -3,7 +3,7 @@
 use super::eval::{Evaluation, Outcome};
 use super::parse::Subject;
 use super::reply::Reject;
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 use posthaste_dns::{DnsError, Reason, Type, valid_hostname};
 use posthaste_route::Class;
 use posthaste_smtp_protocol::server::NameStatus;
