@@ -20,7 +20,6 @@ const USER_ATTRIBUTES: [&[u8]; 7] =
 const KEPT_EXTRACTED: [&[u8]; 4] = [b"dsn_orig_rcpt", b"envelope_id", b"notify_flags", b"ret_flags"];
 
 /// What became of a file.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 pub enum Outcome {
     /// Its message is complete under this id, and has to be synced.
     Accepted(QueueId, Box<Accepted>),
