@@ -88,7 +88,10 @@ impl Connection {
         let thread = std::thread::Builder::new().name("requests".into()).stack_size(256 * 1024);
         let log = pool.log.clone();
         let started = thread.spawn(move || {
-            if let Err(error) = connection.read(reader, &pool) {
+            // A queue manager that ends while we are saying something to it resets the connection: that is no more than its end.
+            if let Err(error) = connection.read(reader, &pool)
+                && error.kind() != std::io::ErrorKind::ConnectionReset
+            {
                 warn!(pool.log, "queue manager: {error}");
             }
         });

@@ -253,13 +253,18 @@ impl<R: Resolver> Manager<R> {
     /// What is due goes on the list of what is to be tried. The directories are scanned only if somebody changed them since the last time, or
     /// when the index does not reach far enough.
     fn run_queue(&mut self, now: Instant) {
-        self.scan.at = Some(now + self.settings.queue_run_delay);
+        let every = self.settings.queue_run_delay;
+        // On time even if this run is a little late, but runs that were missed are not made up for.
+        let next = self.scan.at.unwrap_or(now) + every;
+        self.scan.at = Some(if next > now { next } else { now + every });
         if self.scan.walk.is_some() {
             return;
         }
         let until = self.queue.clock.now() + SLACK;
         if self.deferred.needs_scan(until) || self.deferred_directories() != self.scan.seen {
+            let at = self.scan.at;
             self.begin_deferred_scan(now);
+            self.scan.at = at;
             return;
         }
         while let Some(id) = self.deferred.pop(until) {
