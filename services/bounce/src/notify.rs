@@ -18,8 +18,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// SMTPUTF8 was asked for the message (`sender_options`).
 const SMTPUTF8: u32 = 1;
-/// So many recipients of a report are put in order.
-const SORTED: usize = 1000;
 
 /// What all requests share.
 pub struct Notifier {
@@ -208,12 +206,7 @@ impl Notifier {
                 None
             })
         };
-        let mut records =
-            logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)));
-        // Deliveries end in any order; a report lists recipients as the message does. Beyond these the order is that of the log.
-        let mut first: Vec<_> = records.by_ref().take(SORTED).collect();
-        first.sort_by_key(|record| record.as_ref().ok().and_then(|record| record.offset));
-        first.into_iter().chain(records)
+        logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)))
     }
 
     /// Makes one report and puts it into the queue, safely.
