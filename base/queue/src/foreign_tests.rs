@@ -74,18 +74,20 @@ fn a_log_of_postfix_byte_for_byte() {
     assert_eq!(String::from_utf8_lossy(&bytes[..n]), String::from_utf8_lossy(LOG));
 }
 
-// NFS, old kernels: Postfix's way, with a temporary name that nobody takes for a message's.
+// Postfix's way, with a temporary name that nobody takes for a message's. S-QUEUE.
 #[test]
-fn where_files_must_have_names() {
+fn a_new_file_has_a_temporary_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("incoming")).unwrap();
-    let disk = RealDisk::open(folder.path()).unwrap().with_temporary_names();
+    let disk = RealDisk::open(folder.path()).unwrap();
     let queue = queue(Arc::new(disk));
     let found = |queue: &Queue| queue.scan(QueueName::Incoming).unwrap().map(Result::unwrap).collect::<Vec<_>>();
     let (kept, dropped) = (write(&queue, &["a@x"], &[], b"x", 8), write(&queue, &["a@x"], &[], b"x", 8));
     assert!(matches!(found(&queue)[..], [Found::Temporary(_), Found::Temporary(_)]));
     drop(dropped);
     let completed = kept.complete(QueueName::Incoming).unwrap();
+    // The link count goes to the disk with the contents: no later sync need carry it.
+    assert_eq!(completed.links().unwrap(), 1);
     assert!(matches!(found(&queue)[..], [Found::Temporary(_)]));
     let id = completed.id().clone();
     crate::commit::Committer::commit_now(completed).unwrap();

@@ -1,18 +1,18 @@
 //! The real disk.
 //!
-//! A new file has no name at all (`O_TMPFILE`) until its contents are safe: nothing is left over by a crash, nobody ever sees half a
-//! message, and it is one change of the directory less than to create and rename (measured on ext4: 15 % more files per second).
-//! Where the file system cannot do that, the file gets Postfix's temporary name `MICROSECONDS.PID`, which no reader takes for a message.
+//! A new file has Postfix's temporary name `MICROSECONDS.PID`, which no reader takes for a message, until its contents are safe; then it is
+//! renamed. The other way, a nameless file (`O_TMPFILE`) that is linked at the end, is not safe: its link count of 0 went to the disk with the
+//! contents, and where there is no journal to carry the new count along (ext2, ext4 without one) the sync of the directory does not write it,
+//! so that a power cut after that takes an accepted message away.
 
 use crate::disk::{Access, Disk, DiskFile, Lock, Names, NewFile, ReadAt, Stat, parent};
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Open directories that are kept; with hashing there may be hundreds.
@@ -26,10 +26,6 @@ pub struct RealDisk {
 struct Shared {
     root: OwnedFd,
     directories: Mutex<HashMap<PathBuf, Arc<OwnedFd>>>,
-    /// Set once the file system has refused a nameless file.
-    no_nameless: AtomicBool,
-    /// Whether a nameless file could be given a name; found out at the first, after `chroot`.
-    can_link: OnceLock<bool>,
 }
 
 struct RealFile {
@@ -40,7 +36,7 @@ struct RealNew {
     file: RealFile,
     shared: Arc<Shared>,
     mode: u32,
-    /// The temporary name, where the file has one.
+    /// The temporary name, until the file has its own.
     temporary: Option<PathBuf>,
 }
 
@@ -48,23 +44,7 @@ impl RealDisk {
     /// Opens the queue directory.
     pub fn open(queue_directory: &Path) -> io::Result<RealDisk> {
         let root = fs::open(queue_directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(RealDisk {
-            shared: Arc::new(Shared {
-                root,
-                directories: Mutex::default(),
-                no_nameless: AtomicBool::new(false),
-                can_link: OnceLock::new(),
-            }),
-        })
-    }
-}
-
-#[cfg(test)]
-impl RealDisk {
-    /// As on a file system that knows no nameless files.
-    pub(crate) fn with_temporary_names(self) -> RealDisk {
-        self.shared.no_nameless.store(true, Ordering::Relaxed);
-        self
+        Ok(RealDisk { shared: Arc::new(Shared { root, directories: Mutex::default() }) })
     }
 }
 
@@ -104,31 +84,6 @@ impl Shared {
             // maildrop, for postdrop: it may write there but not read.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(work(&self.root, path)?),
             Err(error) => Err(error),
-        }
-    }
-
-    /// Naming an open file takes `/proc` or Linux 6.10.
-    fn can_link(&self) -> bool {
-        *self.can_link.get_or_init(|| {
-            let version = rustix::system::uname();
-            let mut parts = version.release().to_str().unwrap_or("").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-            let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-            version >= (6, 10) || fs::access("/proc/self/fd", fs::Access::EXISTS).is_ok()
-        })
-    }
-
-    fn create_nameless(&self, dir: &Path, mode: u32) -> io::Result<Option<OwnedFd>> {
-        if self.no_nameless.load(Ordering::Relaxed) || !self.can_link() {
-            return Ok(None);
-        }
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match fs::openat(&self.root, dir, flags, Mode::from_raw_mode(mode)) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-                self.no_nameless.store(true, Ordering::Relaxed);
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -224,26 +179,12 @@ impl DiskFile for RealNew {
 
 impl NewFile for RealNew {
     fn seal(&mut self) -> io::Result<()> {
-        // A nameless file has had its permissions from the start, unless the umask is an odd one or others may read it.
-        if self.temporary.is_some() || self.mode & 0o077 != 0 {
-            fs::fchmod(&self.file.fd, Mode::from_raw_mode(self.mode))?;
-        }
-        Ok(())
+        Ok(fs::fchmod(&self.file.fd, Mode::from_raw_mode(self.mode))?)
     }
 
     fn name(&mut self, path: &Path) -> io::Result<()> {
-        let file = &self.file.fd;
         let shared = &self.shared;
-        let Some(temporary) = &self.temporary else {
-            return shared.in_directory(path, |dir, name| match fs::linkat(file, "", dir, name, AtFlags::EMPTY_PATH) {
-                // Linux before 6.10, or a thread that has changed its user since.
-                Err(Errno::NOENT | Errno::PERM) => {
-                    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-                    fs::linkat(fs::CWD, source, dir, name, AtFlags::SYMLINK_FOLLOW)
-                }
-                other => other,
-            });
-        };
+        let temporary = self.temporary.as_ref().ok_or(io::ErrorKind::AlreadyExists)?;
         shared.in_directory(path, |dir, name| match fs::renameat_with(&shared.root, temporary, dir, name, RenameFlags::NOREPLACE) {
             // File systems such as NFS, which cannot refuse to replace.
             Err(Errno::INVAL | Errno::NOSYS) => {
@@ -267,14 +208,8 @@ impl Drop for RealNew {
 
 impl Disk for RealDisk {
     fn create(&self, dir: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<Box<dyn NewFile>> {
-        let (fd, temporary) = match self.shared.create_nameless(dir, mode)? {
-            Some(fd) => (fd, None),
-            None => {
-                let (fd, path) = self.shared.create_temporary(dir)?;
-                (fd, Some(path))
-            }
-        };
-        let new = RealNew { file: RealFile { fd }, shared: self.shared.clone(), mode, temporary };
+        let (fd, path) = self.shared.create_temporary(dir)?;
+        let new = RealNew { file: RealFile { fd }, shared: self.shared.clone(), mode, temporary: Some(path) };
         if let Some((uid, gid)) = owner.filter(|_| has_root()) {
             fs::fchown(&new.file.fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }

@@ -148,6 +148,11 @@ impl Completed {
         &self.id
     }
 
+    #[cfg(test)]
+    pub(crate) fn links(&self) -> io::Result<u64> {
+        Ok(self.file.stat()?.links)
+    }
+
     /// Its directory, whose sync ends the commit.
     pub(crate) fn directory(&self) -> PathBuf {
         parent(&self.path)
