@@ -52,4 +52,6 @@ for c in ("FOO", "RSET", "STARTTLS", "QUIT", "ETRN x", "AUTH a", "XCLIENT a=b", 
         !raw "{c}\\r\\nQUIT\\r\\n"
         !read 2
     ''')
+# The last session ends a moment after its last reply.
+sleep(1)
 log(exclude="lost connection")
