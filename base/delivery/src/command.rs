@@ -4,9 +4,8 @@
 //! and a time limit. Its exit status is read as sysexits(3); its output goes into the report.
 
 use crate::copy::{Copy, CopyError};
-use crate::mailbox::reason;
 use bstr::{BString, ByteSlice};
-use posthaste_config::{Config, ConfigError};
+use posthaste_config::{Config, ConfigError, system_reason as reason};
 use posthaste_log::{Logger, fatal, warn};
 use posthaste_queue::Content;
 use posthaste_system::credentials::Identity;

@@ -1,7 +1,7 @@
 //! Appending a message to an mbox file or any file, with all the locks that mail readers know, as local(8) and virtual(8) do it.
 
 use crate::copy::{Copy, CopyError};
-use posthaste_config::{Config, ConfigError};
+use posthaste_config::{Config, ConfigError, system_reason as reason};
 use posthaste_log::Logger;
 use posthaste_queue::Content;
 use posthaste_system::credentials::{Identity, as_user};
@@ -322,12 +322,6 @@ pub(crate) fn sync_parent(path: &Path) {
     if let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) {
         let _ = folder.sync_all();
     }
-}
-
-/// The system's text for an error, without the number that std adds.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 pub(crate) fn status_of(error: &io::Error) -> &'static str {

@@ -1,7 +1,8 @@
 //! Writing a message into a Maildir: `tmp`, sync, `new`.
 
 use crate::copy::{Copy, CopyError};
-use crate::mailbox::{MailboxError, reason, status_of, sync_parent};
+use crate::mailbox::{MailboxError, status_of, sync_parent};
+use posthaste_config::system_reason as reason;
 use posthaste_log::Logger;
 use posthaste_queue::Content;
 use posthaste_system::credentials::{Identity, as_user};

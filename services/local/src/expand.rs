@@ -4,6 +4,7 @@ use crate::deliver::{Delivery, Target};
 use crate::tokens::{Destination, parse};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
+use posthaste_config::system_reason as reason;
 use posthaste_log::warn;
 use posthaste_queue::Notify;
 use posthaste_route::Context;
@@ -324,12 +325,6 @@ fn read_lines(file: File) -> io::Result<Vec<u8>> {
         }
     }
     Ok(list)
-}
-
-/// The system's text for an error.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 impl Delivery<'_> {

@@ -9,7 +9,7 @@ use posthaste_ipc::frame;
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::warn;
 use posthaste_queue::commit::Committer;
-use posthaste_queue::{Content, Notify, Queue, QueueId, QueueName, ReadError, Recipient, RecordType, Text};
+use posthaste_queue::{Content, Notify, QueueId, QueueName, ReadError, Recipient, RecordType, Text};
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -24,8 +24,7 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    pub fn open(config: &Config, queue: &Queue) -> Result<Forwarder, ConfigError> {
-        let _ = queue;
+    pub fn open(config: &Config) -> Result<Forwarder, ConfigError> {
         Ok(Forwarder {
             profile: Profile::open(config)?,
             queue_manager: config.queue_directory().join("public").join(config.text("queue_service_name")?),

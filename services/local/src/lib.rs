@@ -140,7 +140,7 @@ impl Agent for Local {
             log: setup.log.clone(),
             reporter: Reporter::new(config, queue.clone(), setup.log.clone())?,
             router: Router::open(config, false)?,
-            forwarder: forward::Forwarder::open(config, &queue)?,
+            forwarder: forward::Forwarder::open(config)?,
             queue,
             service: setup.service.clone(),
             host: config.text("myhostname")?,

@@ -28,7 +28,7 @@ impl Delivery<'_> {
             }
             Ok(None) => self.failed(target, "4.3.0", "mail transport unavailable"),
             Err(error) => {
-                warn!(self.local.log, "connect to transport private/{transport}: {}", crate::expand::reason(&error));
+                warn!(self.local.log, "connect to transport private/{transport}: {}", posthaste_config::system_reason(&error));
                 self.failed(target, "4.3.0", "mail transport unavailable");
             }
         }
