@@ -1,4 +1,5 @@
-//! What is looked up for each client when it connects: EHLO keywords to leave out, exemption from the rule on bare newlines.
+//! What is looked up for each client when it connects: EHLO keywords to leave out, exemption from the rule on bare newlines, who may use
+//! XCLIENT, XFORWARD and XVERP.
 
 use posthaste_config::{Config, split_list};
 use posthaste_log::warn;
@@ -11,6 +12,9 @@ pub struct Keywords {
     all: u32,
     maps: Maps,
     bare_newline: AddressList,
+    xclient: AddressList,
+    xforward: AddressList,
+    verp: AddressList,
     log: posthaste_log::Logger,
 }
 
@@ -21,11 +25,18 @@ impl Keywords {
         // "The same parent-domain matching behavior as mynetworks."
         let has_parents = split_list(&parents).any(|word| word == "mynetworks");
         let exclusions = AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?;
+        let clients = |name: &str| -> Result<AddressList, Fatal> {
+            let has_parents = split_list(&parents).any(|word| word == name);
+            AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))
+        };
         let maps = "smtpd_discard_ehlo_keyword_address_maps";
         Ok(Keywords {
             all: bits(&config.text("smtpd_discard_ehlo_keywords")?, log),
             maps: Maps::open(maps, &config.text(maps)?, config),
             bare_newline: exclusions,
+            xclient: clients("smtpd_authorized_xclient_hosts")?,
+            xforward: clients("smtpd_authorized_xforward_hosts")?,
+            verp: clients("smtpd_authorized_verp_clients")?,
             log: log.clone(),
         })
     }
@@ -37,8 +48,14 @@ impl Keywords {
         if let Ok(Some(value)) = self.maps.find(client.address.as_slice().into()) {
             discard = bits(&String::from_utf8_lossy(&value), &self.log);
         }
-        let excluded = self.bare_newline.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(false);
-        Rules { discard, bare_newline_excluded: excluded }
+        let matches = |list: &AddressList| list.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(false);
+        Rules {
+            discard,
+            bare_newline_excluded: matches(&self.bare_newline),
+            xclient: matches(&self.xclient),
+            xforward: matches(&self.xforward),
+            verp: matches(&self.verp),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use posthaste_cleanup_protocol::{Accepted, Flags, Message as Cleanup, Rejected};
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::{info, warn};
 use posthaste_queue::{QueueName, RecordType};
-use posthaste_smtp_protocol::server::{self, Action, Finished, Message, Recipient, Refusal, Session, notice, received};
+use posthaste_smtp_protocol::server::{Action, Finished, Message, Recipient, Refusal, Session, notice, received};
 use std::io;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -179,16 +179,25 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         write_refusal()
     })?;
     let id = mail.id();
-    let client = session.client();
-    info!(smtpd.log, "{id}: client={}", session.label());
+    info!(smtpd.log, "{id}: {}", session.client_line());
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     mail.record(RecordType::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes().as_bstr());
     if !settings.content_filter.is_empty() {
         mail.record(RecordType::FILTER, settings.content_filter.as_bstr());
     }
-    mail.attribute("log_ident", id.as_bytes());
-    mail.attribute("rewrite_context", if rewrite_local(smtpd, settings, client) { b"local" } else { b"remote" });
+    let forwarded = session.forwarded();
+    let ident = forwarded.and_then(|forwarded| forwarded.ident.as_ref());
+    mail.attribute("log_ident", ident.map_or(id.as_bytes(), |ident| ident));
+    let local = forwarded.is_some_and(|forwarded| forwarded.local) || rewrite_local(smtpd, settings, session);
+    mail.attribute("rewrite_context", if local { b"local" } else { b"remote" });
+    if let Some(login) = session.login() {
+        mail.attribute("sasl_method", login.method.as_bytes());
+        mail.attribute("sasl_username", &login.username);
+        if !login.sender.is_empty() {
+            mail.attribute("sasl_sender", &login.sender);
+        }
+    }
     let parameters = &transaction.parameters;
     if !parameters.envelope_id.is_empty() {
         mail.attribute("envelope_id", &parameters.envelope_id);
@@ -203,6 +212,9 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         None => {}
     }
     mail.client_attributes(session);
+    if !parameters.verp.is_empty() {
+        mail.record(RecordType::VERP, parameters.verp.as_bstr());
+    }
     mail.act(&transaction.actions);
     Ok((mail, id))
 }
@@ -215,16 +227,30 @@ impl Mail {
     fn client_attributes(&mut self, session: &Session<Mail>) {
         let client = session.client();
         let helo = session.helo();
-        self.attribute("log_client_name", &client.name);
-        self.attribute("log_client_address", &client.rfc_address());
-        if !client.port.is_empty() {
-            self.attribute("log_client_port", &client.port);
+        match session.forwarded() {
+            Some(forwarded) => {
+                self.attribute("log_client_name", &forwarded.name);
+                self.attribute("log_client_address", &forwarded.rfc_address);
+                self.attribute("log_client_port", &forwarded.port);
+                self.attribute("log_message_origin", format!("{}[{}]", forwarded.name, forwarded.address).as_bytes());
+                if let Some(helo) = &forwarded.helo {
+                    self.attribute("log_helo_name", helo);
+                }
+                self.attribute("log_protocol_name", &forwarded.protocol);
+            }
+            None => {
+                self.attribute("log_client_name", &client.name);
+                self.attribute("log_client_address", &client.rfc_address());
+                if !client.port.is_empty() {
+                    self.attribute("log_client_port", &client.port);
+                }
+                self.attribute("log_message_origin", session.label().as_bytes());
+                if let Some(helo) = helo {
+                    self.attribute("log_helo_name", helo);
+                }
+                self.attribute("log_protocol_name", session.protocol().as_bytes());
+            }
         }
-        self.attribute("log_message_origin", session.label().as_bytes());
-        if let Some(helo) = helo {
-            self.attribute("log_helo_name", helo);
-        }
-        self.attribute("log_protocol_name", session.protocol().as_bytes());
         self.attribute("client_name", &client.name);
         self.attribute("reverse_client_name", &client.reverse_name);
         self.attribute("client_address", &client.address);
@@ -243,13 +269,14 @@ impl Mail {
 }
 
 /// `local_header_rewrite_clients`: whose mail may have its headers completed with our domain.
-fn rewrite_local(smtpd: &Smtpd, settings: &Settings, client: &server::Client) -> bool {
+fn rewrite_local(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> bool {
+    let client = session.client();
     settings.rewrite.iter().any(|item| match item {
         RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.ip),
         RewriteClients::Mynetworks => {
             smtpd.restrictions.mynetworks().matches(client.name.as_bstr(), client.address.as_bstr()).unwrap_or(false)
         }
-        RewriteClients::Authenticated => false,
+        RewriteClients::Authenticated => session.login().is_some(),
         RewriteClients::Table(maps) => smtpd.restrictions.in_client_table(maps, client),
     })
 }

@@ -125,6 +125,11 @@ impl Task<'_> {
                         Err(refusal) => self.session.opened(Err(refusal)),
                     }
                 }
+                Step::Reintroduced => {
+                    let rules = self.smtpd.keywords.of(self.session.client());
+                    self.session.set_rules(rules);
+                    self.memory = Memory::default();
+                }
                 Step::StartContent => mail::start_content(self.smtpd, &mut self.session),
                 Step::Finish => {
                     let finished = mail::finish(self.smtpd, &mut self.session).await;

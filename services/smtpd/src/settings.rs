@@ -182,6 +182,8 @@ pub fn protocol(config: &Config, log: &Logger) -> Result<server::Settings, Fatal
         forbidden_command: matcher(config, "smtpd_forbidden_commands")?,
         edit_refusal: refusals::editor(config, log)?,
         command_filter: command_filter(config)?,
+        verp_delimiters: config.text("default_verp_delimiters")?,
+        verp_filter: config.text("verp_delimiter_filter")?,
         log_external: config.text("info_log_address_format")? == "external",
     })
 }

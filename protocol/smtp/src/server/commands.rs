@@ -32,7 +32,8 @@ impl<M: Message> Session<M> {
             }
             Verb::StartTls => self.fail("502 5.5.1 Error: command not implemented"),
             Verb::Auth => self.fail("503 5.5.1 Error: authentication not enabled"),
-            Verb::XClient | Verb::XForward => self.fail("550 5.7.0 Error: insufficient authorization"),
+            Verb::XClient => self.xclient(arguments),
+            Verb::XForward => self.xforward(arguments),
             Verb::Unknown => self.fail("500 5.5.2 Error: command not recognized"),
         }
     }
@@ -163,6 +164,9 @@ impl<M: Message> Session<M> {
             (true, keyword::SIZE, &size),
             (!settings.disable_vrfy, keyword::VRFY, "VRFY"),
             (true, keyword::ETRN, "ETRN"),
+            (self.rules.verp, keyword::VERP, "XVERP"),
+            (self.rules.xclient, keyword::XCLIENT, "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT"),
+            (self.rules.xforward, keyword::XFORWARD, "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT"),
             (true, keyword::ENHANCEDSTATUSCODES, "ENHANCEDSTATUSCODES"),
             (true, keyword::EIGHTBITMIME, "8BITMIME"),
             (true, keyword::DSN, "DSN"),
@@ -204,6 +208,9 @@ impl<M: Message> Session<M> {
             Ok(parameters) => parameters,
             Err(reply) => return self.fail(&reply),
         };
+        if !parameters.verp.is_empty() && sender.is_empty() {
+            return self.fail("503 5.5.4 Error: XVERP requires non-null sender");
+        }
         if self.settings.strict_smtputf8 && !parameters.smtputf8 && !sender.as_bytes().is_ascii() {
             return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
         }
@@ -278,6 +285,14 @@ impl<M: Message> Session<M> {
                     Some(id) if parameters.envelope_id.is_empty() => parameters.envelope_id = id,
                     _ => return Err("501 5.5.4 Bad ENVID parameter syntax".into()),
                 }
+            } else if self.rules.verp && word.eq_ignore_ascii_case(b"XVERP") {
+                parameters.verp = BString::from(self.settings.verp_delimiters.as_str());
+            } else if let Some(value) = value_of(word, "XVERP").filter(|_| self.rules.verp) {
+                let filter = self.settings.verp_filter.as_bytes();
+                if value.len() != 2 || !value.iter().all(|c| filter.contains(c)) {
+                    return Err(format!("501 5.5.4 Error: XVERP needs two characters from {}", self.settings.verp_filter));
+                }
+                parameters.verp = value.to_owned();
             } else if let Some(value) = value_of(word, "AUTH") {
                 // Without AUTH the parameter has no effect (RFC 4954 §5).
                 if value != "<>" {

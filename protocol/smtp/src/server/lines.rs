@@ -40,6 +40,16 @@ impl<M: Message> Session<M> {
             line.push_str(&printable(helo));
             line.push('>');
         }
+        if let Some(login) = self.login() {
+            line.push_str(" sasl_method=");
+            line.push_str(&login.method);
+            line.push_str(" sasl_username=");
+            line.push_str(&printable(&login.username));
+            if !login.sender.is_empty() {
+                line.push_str(" sasl_sender=");
+                line.push_str(&printable(&login.sender));
+            }
+        }
         line
     }
 

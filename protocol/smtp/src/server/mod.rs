@@ -27,6 +27,7 @@ mod address;
 mod commands;
 mod content;
 mod lines;
+mod origin;
 mod received;
 mod session;
 mod types;
@@ -37,6 +38,7 @@ mod tests;
 
 pub use address::{BadAddress, extract};
 pub use lines::Lost;
+pub use origin::{Forwarded, Login};
 pub use received::received;
 pub use session::{Level, Session};
 pub use types::*;

@@ -43,10 +43,12 @@ pub fn received<M: Message>(session: &Session<M>, tls: &[String], date: &str) ->
 impl<M: Message> Session<M> {
     /// RFC 3848 and RFC 6531 §4.3.
     fn transmission_type(&self, smtputf8: bool) -> &'static str {
-        match (self.esmtp(), smtputf8) {
-            (_, true) => "UTF8SMTP",
-            (true, false) => "ESMTP",
-            (false, false) => "SMTP",
+        match (self.esmtp(), smtputf8, self.login().is_some()) {
+            (_, true, false) => "UTF8SMTP",
+            (_, true, true) => "UTF8SMTPA",
+            (true, false, false) => "ESMTP",
+            (true, false, true) => "ESMTPA",
+            (false, false, _) => "SMTP",
         }
     }
 }

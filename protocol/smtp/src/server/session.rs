@@ -1,6 +1,7 @@
 //! The state of a session and its main loop.
 
 use super::lines;
+use super::origin::{Forwarded, Login};
 use super::types::*;
 use super::words;
 use bstr::{BStr, BString, ByteSlice};
@@ -55,6 +56,8 @@ pub struct Session<M> {
     pub(super) content_started: bool,
     pub(super) told_too_big: bool,
     pub(super) aborted: Option<&'static str>,
+    pub(super) login: Option<Login>,
+    pub(super) forwarded: Option<Box<Forwarded>>,
     /// A transcript that became too long to keep, with trouble in it.
     pub(super) flushed: Option<Transcript>,
 }
@@ -69,6 +72,7 @@ pub(super) enum State {
     Bdat,
     EndOfMessage,
     Finishing,
+    Reintroduced,
     Closing,
 }
 
@@ -146,6 +150,8 @@ impl<M: Message> Session<M> {
             content_started: false,
             told_too_big: false,
             aborted: None,
+            login: None,
+            forwarded: None,
             flushed: None,
         }
     }
@@ -248,6 +254,10 @@ impl<M: Message> Session<M> {
                 State::Data | State::Bdat => self.content(),
                 State::EndOfMessage => self.end_of_message(),
                 State::Finishing => Some(Step::Finish),
+                State::Reintroduced => {
+                    self.introduce();
+                    Some(Step::Reintroduced)
+                }
                 State::Closing => Some(Step::Close),
             };
             if let Some(step) = step {
@@ -270,13 +280,19 @@ impl<M: Message> Session<M> {
 
     fn greet(&mut self) -> Option<Step> {
         self.log(Level::Info, format!("connect from {}", self.label()));
+        self.introduce();
+        None
+    }
+
+    /// The greeting, at connect and after XCLIENT.
+    fn introduce(&mut self) {
+        self.denied = false;
         if self.settings.delay_reject {
             self.banner();
             self.state = State::Command;
         } else {
             self.state = State::Checking(Check::Connect);
         }
-        None
     }
 
     pub(super) fn banner(&mut self) {
@@ -515,5 +531,9 @@ impl<M: Message> Session<M> {
         self.bdat = None;
         self.partial = Vec::new();
         self.announced_size = 0;
+        self.forwarded = None;
+        if let Some(login) = self.login.as_mut() {
+            login.sender.clear();
+        }
     }
 }

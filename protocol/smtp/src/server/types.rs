@@ -66,6 +66,10 @@ pub struct Settings {
     pub edit_refusal: Option<RefusalEditor>,
     /// Looks a client's command up in `smtpd_command_filter`.
     pub command_filter: Option<CommandFilter>,
+    /// `default_verp_delimiters`.
+    pub verp_delimiters: String,
+    /// `verp_delimiter_filter`.
+    pub verp_filter: String,
     /// Form of addresses in the log (`info_log_address_format`): quoted when true.
     pub log_external: bool,
 }
@@ -103,6 +107,8 @@ impl Settings {
             forbidden_command: None,
             edit_refusal: None,
             command_filter: None,
+            verp_delimiters: "+=".into(),
+            verp_filter: "-=+".into(),
             log_external: true,
         }
     }
@@ -221,6 +227,12 @@ pub struct Rules {
     pub discard: u32,
     /// `smtpd_forbid_bare_newline_exclusions` matches.
     pub bare_newline_excluded: bool,
+    /// `smtpd_authorized_xclient_hosts` matches.
+    pub xclient: bool,
+    /// `smtpd_authorized_xforward_hosts` matches.
+    pub xforward: bool,
+    /// `smtpd_authorized_verp_clients` matches.
+    pub verp: bool,
 }
 
 /// EHLO keywords that can be discarded.
@@ -445,6 +457,8 @@ pub enum Step {
     Open,
     /// Write what precedes the content (Received:), then go on.
     StartContent,
+    /// XCLIENT has changed the client: look up what it may do, and call [`Session::set_rules`](super::Session::set_rules).
+    Reintroduced,
     /// Take the message, finish it, and call [`Session::finished`](super::Session::finished).
     Finish,
     /// Send the output and close.

@@ -214,7 +214,7 @@ impl Evaluation<'_> {
             }
             None => {
                 warn!(rules.log, "rbl response code configuration error: {expanded}");
-                Reject::plain(450, "4.7.1 Service unavailable").software()
+                Reject::plain(450, "4.7.1 Service unavailable")
             }
         }
     }

@@ -209,8 +209,12 @@ impl<'a> Evaluation<'a> {
                 }
             }
             R::PermitMxBackup => self.permit_mx_backup().await,
-            // There is no login and no certificate yet.
-            R::PermitSaslAuthenticated | R::PermitTlsClientCerts => Outcome::Dunno,
+            R::PermitSaslAuthenticated => match self.session.login() {
+                Some(_) => self.permit(&item.name, subject),
+                None => Outcome::Dunno,
+            },
+            // There are no certificates yet.
+            R::PermitTlsClientCerts => Outcome::Dunno,
             R::SenderLogin(names) => {
                 for name in *names {
                     warn!(self.rules.log, "restriction `{name}' ignored: no SASL support");

@@ -283,17 +283,13 @@ impl Evaluation<'_> {
         put("size", size.to_string().as_bytes());
         put("etrn_domain", if place == "ETRN" { session.written() } else { Default::default() });
         put("stress", self.rules.stress.as_bytes());
-        for name in [
-            "sasl_method",
-            "sasl_username",
-            "sasl_sender",
-            "ccert_subject",
-            "ccert_issuer",
-            "ccert_fingerprint",
-            "ccert_pubkey_fingerprint",
-            "encryption_protocol",
-            "encryption_cipher",
-        ] {
+        let login = session.login();
+        put("sasl_method", login.map_or(b"", |login| login.method.as_bytes()));
+        put("sasl_username", login.map_or(b"", |login| &login.username));
+        put("sasl_sender", login.map_or(b"", |login| &login.sender));
+        for name in
+            ["ccert_subject", "ccert_issuer", "ccert_fingerprint", "ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher"]
+        {
             put(name, b"");
         }
         put("encryption_keysize", b"0");

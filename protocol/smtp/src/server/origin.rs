@@ -1,0 +1,278 @@
+//! XCLIENT and XFORWARD (XCLIENT_README, XFORWARD_README): a trusted client speaks for another.
+
+use super::lines;
+use super::session::{Session, State};
+use super::types::*;
+use crate::xtext;
+use bstr::{BStr, BString, ByteSlice};
+use std::net::IpAddr;
+
+/// A client that is known by login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// SASL mechanism, or `XCLIENT`.
+    pub method: String,
+    /// Login name.
+    pub username: BString,
+    /// From MAIL FROM … AUTH=, empty when not given.
+    pub sender: BString,
+}
+
+/// What XFORWARD tells of the client upstream, for the log and for the next server. What was not told is `unknown`, or `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Host name.
+    pub name: BString,
+    /// Printed, without `IPv6:`.
+    pub address: BString,
+    /// The same with `IPv6:` where RFC 5321 wants it.
+    pub rfc_address: BString,
+    /// Port.
+    pub port: BString,
+    /// Protocol name.
+    pub protocol: BString,
+    /// Name given with HELO.
+    pub helo: Option<BString>,
+    /// Queue id upstream.
+    pub ident: Option<BString>,
+    /// The message originated on the host upstream.
+    pub local: bool,
+}
+
+const UNKNOWN: &str = "unknown";
+
+impl Default for Forwarded {
+    fn default() -> Forwarded {
+        let unknown = || BString::from(UNKNOWN);
+        Forwarded {
+            name: unknown(),
+            address: unknown(),
+            rfc_address: unknown(),
+            port: unknown(),
+            protocol: unknown(),
+            helo: None,
+            ident: None,
+            local: false,
+        }
+    }
+}
+
+/// The value of an attribute.
+enum Value {
+    Given(BString),
+    Unavailable,
+    TemporarilyUnavailable,
+}
+
+impl<M: Message> Session<M> {
+    /// The login, if there is one.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// What XFORWARD told, for the present transaction.
+    pub fn forwarded(&self) -> Option<&Forwarded> {
+        self.forwarded.as_deref()
+    }
+
+    /// After [`Step::Reintroduced`]: what the client as it now is may do.
+    pub fn set_rules(&mut self, rules: Rules) {
+        // Whether a client may use XFORWARD is settled when it connects.
+        self.rules = Rules { xforward: self.rules.xforward, ..rules };
+    }
+
+    /// `client=NAME[ADDR]`, with login and origin, for the line that ties a queue id to its client.
+    pub fn client_line(&self) -> String {
+        let mut line = format!("client={}", self.label());
+        if let Some(login) = &self.login {
+            line.push_str(&format!(", sasl_method={}, sasl_username={}", login.method, lines::printable(&login.username)));
+            if !login.sender.is_empty() {
+                line.push_str(&format!(", sasl_sender={}", lines::printable(&login.sender)));
+            }
+        }
+        if let Some(forwarded) = &self.forwarded {
+            if let Some(ident) = &forwarded.ident {
+                line.push_str(&format!(", orig_queue_id={}", lines::printable(ident)));
+            }
+            line.push_str(&format!(", orig_client={}[{}]", forwarded.name, forwarded.address));
+        }
+        line
+    }
+
+    pub(super) fn xclient(&mut self, arguments: &[u8]) {
+        if self.transaction.is_some() {
+            return self.fail("503 5.5.1 Error: MAIL transaction in progress");
+        }
+        if !self.rules.xclient {
+            return self.fail("550 5.7.0 Error: insufficient authorization");
+        }
+        if arguments.is_empty() {
+            return self.fail("501 5.5.4 Syntax: XCLIENT attribute=value...");
+        }
+        // All or nothing: the attributes count when the last of them is good.
+        let (mut client, mut login, mut helo, mut esmtp) = (self.client.clone(), self.login.clone(), None, false);
+        for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+            let (name, value) = match attribute(word) {
+                Ok(pair) => pair,
+                Err(reply) => return self.fail(reply),
+            };
+            let good = match name.as_slice() {
+                b"NAME" => set_name(&value, &mut client.name, &mut client.name_status),
+                b"REVERSE_NAME" => set_name(&value, &mut client.reverse_name, &mut client.reverse_status),
+                b"ADDR" => set_address(&value, &mut client.address).map(|ip| client.ip = ip),
+                b"DESTADDR" => set_address(&value, &mut client.server_address).map(drop),
+                b"PORT" => set_port(&value, &mut client.port),
+                b"DESTPORT" => set_port(&value, &mut client.server_port),
+                b"PROTO" => match &value {
+                    Value::Given(text) if text.eq_ignore_ascii_case(b"ESMTP") => {
+                        esmtp = true;
+                        Ok(())
+                    }
+                    Value::Given(text) if text.eq_ignore_ascii_case(b"SMTP") => Ok(()),
+                    Value::Given(text) => Err(text.clone()),
+                    _ => Ok(()),
+                },
+                b"HELO" => {
+                    helo = given(&value).map(|text| lines::neuter(text));
+                    Ok(())
+                }
+                b"LOGIN" => {
+                    let username = given(&value).cloned();
+                    login = username.map(|username| Login { method: "XCLIENT".into(), username, sender: BString::default() });
+                    Ok(())
+                }
+                _ => return self.fail(&format!("501 5.5.4 Bad XCLIENT attribute name: {}", lines::printable(&name))),
+            };
+            if let Err(text) = good {
+                return self.fail(&bad_value(name.as_bstr(), &text));
+            }
+        }
+        self.client = client;
+        self.login = login;
+        self.helo = helo;
+        self.esmtp = esmtp;
+        self.end_transaction();
+        self.state = State::Reintroduced;
+    }
+
+    pub(super) fn xforward(&mut self, arguments: &[u8]) {
+        if self.transaction.is_some() {
+            return self.fail("503 5.5.1 Error: MAIL transaction in progress");
+        }
+        if !self.rules.xforward {
+            return self.fail("550 5.7.0 Error: insufficient authorization");
+        }
+        if arguments.is_empty() {
+            return self.fail("501 5.5.4 Syntax: XFORWARD attribute=value...");
+        }
+        let mut forwarded = self.forwarded.as_deref().cloned().unwrap_or_default();
+        for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+            let (name, value) = match attribute(word) {
+                Ok(pair) => pair,
+                Err(reply) => return self.fail(reply),
+            };
+            let text = |value: &Value| given(value).map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
+            let good = match name.as_slice() {
+                b"NAME" => set_name(&value, &mut forwarded.name, &mut NameStatus::default()),
+                b"ADDR" => set_address(&value, &mut forwarded.address).map(|ip| {
+                    let prefix = if matches!(ip, Some(IpAddr::V6(_))) { "IPv6:" } else { "" };
+                    forwarded.rfc_address = BString::from(format!("{prefix}{}", forwarded.address));
+                }),
+                b"PORT" => set_port(&value, &mut forwarded.port),
+                b"PROTO" => {
+                    forwarded.protocol = text(&value);
+                    Ok(())
+                }
+                b"HELO" => {
+                    forwarded.helo = given(&value).map(|text| lines::neuter(text));
+                    Ok(())
+                }
+                b"IDENT" => {
+                    forwarded.ident = given(&value).map(|text| lines::neuter(text));
+                    Ok(())
+                }
+                b"SOURCE" => match &value {
+                    Value::Given(text) if text.eq_ignore_ascii_case(b"LOCAL") => {
+                        forwarded.local = true;
+                        Ok(())
+                    }
+                    Value::Given(text) if text.eq_ignore_ascii_case(b"REMOTE") => {
+                        forwarded.local = false;
+                        Ok(())
+                    }
+                    Value::Given(text) => Err(text.clone()),
+                    _ => Ok(()),
+                },
+                _ => return self.fail(&format!("501 5.5.4 Bad XFORWARD attribute name: {}", lines::printable(&name))),
+            };
+            if let Err(text) = good {
+                return self.fail(&bad_value(name.as_bstr(), &text));
+            }
+        }
+        self.forwarded = Some(Box::new(forwarded));
+        self.succeed("250 2.0.0 Ok");
+    }
+}
+
+fn bad_value(name: &BStr, value: &[u8]) -> String {
+    format!("501 5.5.4 Bad {name} syntax: {}", lines::printable(&lines::neuter(value)))
+}
+
+/// `NAME=value`: the name in capitals, the value decoded.
+fn attribute(word: &[u8]) -> Result<(BString, Value), &'static str> {
+    let expected = "501 5.5.4 Error: attribute=value expected";
+    let (name, value) = word.split_once_str("=").ok_or(expected)?;
+    if name.is_empty() || value.is_empty() {
+        return Err(expected);
+    }
+    let value = match () {
+        () if value.eq_ignore_ascii_case(b"[UNAVAILABLE]") => Value::Unavailable,
+        () if value.eq_ignore_ascii_case(b"[TEMPUNAVAIL]") => Value::TemporarilyUnavailable,
+        // Before 2.3 values were not encoded.
+        () => Value::Given(xtext::decode(value).unwrap_or_else(|| BString::from(value))),
+    };
+    Ok((BString::from(name.to_ascii_uppercase()), value))
+}
+
+fn given(value: &Value) -> Option<&BString> {
+    match value {
+        Value::Given(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// The error is the value, for the reply.
+fn set_name(value: &Value, name: &mut BString, status: &mut NameStatus) -> Result<(), BString> {
+    (*name, *status) = match value {
+        Value::Given(text) if text.starts_with(b"[") || !lines::looks_like_host(text) => return Err(text.clone()),
+        Value::Given(text) => (text.clone(), NameStatus::Found),
+        Value::Unavailable => (BString::from(UNKNOWN), NameStatus::Missing),
+        Value::TemporarilyUnavailable => (BString::from(UNKNOWN), NameStatus::Failed),
+    };
+    Ok(())
+}
+
+/// IPv6 addresses have the prefix `IPv6:`.
+fn set_address(value: &Value, address: &mut BString) -> Result<Option<IpAddr>, BString> {
+    let Value::Given(text) = value else {
+        *address = BString::from(UNKNOWN);
+        return Ok(None);
+    };
+    let bad = || text.clone();
+    let plain = text.to_str().map_err(|_| bad())?;
+    let ip = match plain.get(..5) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("IPv6:") => IpAddr::V6(plain[5..].parse().map_err(|_| bad())?),
+        _ => IpAddr::V4(plain.parse().map_err(|_| bad())?),
+    };
+    *address = BString::from(ip.to_string());
+    Ok(Some(ip))
+}
+
+fn set_port(value: &Value, port: &mut BString) -> Result<(), BString> {
+    *port = match value {
+        Value::Given(text) if text.is_empty() || !text.iter().all(u8::is_ascii_digit) => return Err(text.clone()),
+        Value::Given(text) => text.clone(),
+        _ => BString::from(UNKNOWN),
+    };
+    Ok(())
+}
