@@ -44,10 +44,14 @@ struct Run {
 
 impl Run {
     fn new(change: impl FnOnce(&mut Settings)) -> Run {
+        Run::with(Rules::default(), change)
+    }
+
+    fn with(rules: Rules, change: impl FnOnce(&mut Settings)) -> Run {
         let mut settings = Settings::example();
         change(&mut settings);
         let client = Client { name: "client.example.org".into(), address: "192.0.2.10".into(), ..Client::local() };
-        let session = Session::new(Rc::new(settings), client, Rules::default());
+        let session = Session::new(Rc::new(settings), client, rules);
         let mut run = Run { session, store: Rc::default(), log: Vec::new(), pauses: 0, closed: false };
         run.go();
         run
@@ -76,6 +80,11 @@ impl Run {
                 }
                 Step::Open => self.session.opened(Ok((Stored(Rc::clone(&self.store)), "QID"))),
                 Step::StartContent => {}
+                // Only the client that connected is trusted.
+                Step::Reintroduced => {
+                    let trusted = self.session.client().address == "192.0.2.10";
+                    self.session.set_rules(Rules { xclient: trusted, xforward: trusted, verp: trusted, ..Rules::default() });
+                }
                 Step::Finish => self.session.finished(Finished::Queued),
             }
         }
@@ -682,6 +691,119 @@ fn received_header() {
     run.session.client.ip = Some("2001:db8::77".parse().unwrap());
     run.session.client.address = "2001:db8::77".into();
     assert_eq!(join(&run, &[])[0], "Received: from c (client.example.org [IPv6:2001:db8::77])");
+}
+
+fn trusted() -> Run {
+    let mut run = Run::with(Rules { xclient: true, xforward: true, verp: true, ..Rules::default() }, |_| {});
+    run.replies();
+    run
+}
+
+/// S-EXT-13, S-EXT-14: who may not, and what is not understood.
+#[test]
+fn xclient_and_xforward_are_for_the_trusted() {
+    let mut run = Run::plain();
+    run.talk(&[
+        ("XCLIENT NAME=a", "550 5.7.0 Error: insufficient authorization"),
+        ("XFORWARD NAME=a", "550 5.7.0 Error: insufficient authorization"),
+    ]);
+    let mut run = trusted();
+    let ehlo = run.send("EHLO x\r\n");
+    let words = [
+        "250-XVERP",
+        "250-XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT",
+        "250-XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT",
+        "250-ENHANCEDSTATUSCODES",
+    ];
+    assert!(ehlo.contains(&words.join("\n")), "{ehlo}");
+    run.talk(&[
+        ("XCLIENT", "501 5.5.4 Syntax: XCLIENT attribute=value..."),
+        ("XCLIENT NAME", "501 5.5.4 Error: attribute=value expected"),
+        ("XCLIENT NAME=", "501 5.5.4 Error: attribute=value expected"),
+        ("XCLIENT FOO=bar", "501 5.5.4 Bad XCLIENT attribute name: FOO"),
+        ("XCLIENT ADDR=notanaddress", "501 5.5.4 Bad ADDR syntax: notanaddress"),
+        ("XCLIENT ADDR=::1", "501 5.5.4 Bad ADDR syntax: ::1"),
+        ("XCLIENT PORT=12x", "501 5.5.4 Bad PORT syntax: 12x"),
+        ("XFORWARD NAME=a+20b", "501 5.5.4 Bad NAME syntax: a?b"),
+        ("XFORWARD SOURCE=MARS", "501 5.5.4 Bad SOURCE syntax: MARS"),
+    ]);
+    assert_eq!(run.session.client().name, "client.example.org");
+    assert_eq!(run.session.helo().unwrap(), "x");
+}
+
+/// S-EXT-13, S-UBE-40.
+#[test]
+fn xclient_makes_another_client() {
+    let mut run = trusted();
+    run.send("EHLO x\r\n");
+    let command = "XCLIENT NAME=other.example ADDR=198.51.100.7 PORT=99 PROTO=ESMTP HELO=sp+69ke LOGIN=joe\r\n";
+    assert_eq!(run.send(command), "220 mail.example.com ESMTP Posthaste");
+    assert_eq!(run.session.helo().unwrap(), "spike");
+    assert_eq!(run.session.protocol(), "ESMTP");
+    run.talk(&[
+        ("MAIL FROM:<s@example.org>", "250 2.1.0 Ok"),
+        ("XFORWARD NAME=a", "503 5.5.1 Error: MAIL transaction in progress"),
+        ("XCLIENT NAME=a", "503 5.5.1 Error: MAIL transaction in progress"),
+        ("RSET", "250 2.0.0 Ok"),
+        ("XCLIENT NAME=a", "550 5.7.0 Error: insufficient authorization"),
+        // Settled when the client connected.
+        ("XFORWARD NAME=a", "250 2.0.0 Ok"),
+    ]);
+    let login = ", sasl_method=XCLIENT, sasl_username=joe";
+    assert_eq!(run.session.client_line(), format!("client=other.example[198.51.100.7]{login}, orig_client=a[unknown]"));
+    let line = run.disconnect();
+    assert!(line.contains("from other.example[198.51.100.7] ehlo=1 xclient=0/3 xforward=1/2 mail=1 rset=1 commands=4/8"), "{line}");
+}
+
+/// S-EXT-13: a second XCLIENT keeps what it does not speak of, but for HELO and protocol.
+#[test]
+fn xclient_again() {
+    let mut run = trusted();
+    run.send("XCLIENT NAME=one.example HELO=spike PROTO=ESMTP LOGIN=joe\r\n");
+    run.send("XCLIENT NAME=[TEMPUNAVAIL] DESTPORT=587\r\n");
+    let client = run.session.client();
+    assert_eq!((client.name.to_string(), client.name_status), ("unknown".to_owned(), NameStatus::Failed));
+    assert_eq!((client.address.to_string(), client.server_port.to_string()), ("192.0.2.10".to_owned(), "587".to_owned()));
+    assert_eq!((run.session.helo(), run.session.protocol()), (None, "SMTP"));
+    assert_eq!(run.session.login().unwrap().username, "joe");
+    run.send("XCLIENT NAME=[UNAVAILABLE] LOGIN=[UNAVAILABLE] ADDR=IPV6:2001:db8::77\r\n");
+    assert!(run.session.login().is_none());
+    assert_eq!(run.session.client().rfc_address(), "IPv6:2001:db8::77");
+    assert_eq!(run.session.client().name_status, NameStatus::Missing);
+}
+
+/// S-EXT-14: told in pieces, and for one message only.
+#[test]
+fn xforward_for_one_message() {
+    let mut run = trusted();
+    run.talk(&[
+        ("EHLO x", &trusted().send("EHLO x\r\n")),
+        ("XFORWARD NAME=spike.example ADDR=IPv6:2001:db8::5 PORT=9", "250 2.0.0 Ok"),
+        ("XFORWARD SOURCE=LOCAL IDENT=abc HELO=[UNAVAILABLE]", "250 2.0.0 Ok"),
+    ]);
+    let told = run.session.forwarded().unwrap();
+    assert_eq!((told.name.to_string(), told.address.to_string()), ("spike.example".to_owned(), "2001:db8::5".to_owned()));
+    assert_eq!(told.rfc_address, "IPv6:2001:db8::5");
+    assert_eq!((told.protocol.to_string(), told.helo.as_deref(), told.local), ("unknown".to_owned(), None, true));
+    assert!(run.session.client_line().ends_with(", orig_queue_id=abc, orig_client=spike.example[2001:db8::5]"));
+    run.talk(&[("MAIL FROM:<s@example.org>", "250 2.1.0 Ok"), ("RSET", "250 2.0.0 Ok")]);
+    assert!(run.session.forwarded().is_none());
+}
+
+/// S-EXT-15, S-LIST-10.
+#[test]
+fn xverp_names_delimiters() {
+    let mut run = trusted();
+    run.send("EHLO x\r\n");
+    run.talk(&[
+        ("MAIL FROM:<> XVERP", "503 5.5.4 Error: XVERP requires non-null sender"),
+        ("MAIL FROM:<a@x> XVERP=+", "501 5.5.4 Error: XVERP needs two characters from -=+"),
+        ("MAIL FROM:<a@x> XVERP=ab", "501 5.5.4 Error: XVERP needs two characters from -=+"),
+        ("MAIL FROM:<a@x> XVERP=-=", "250 2.1.0 Ok"),
+    ]);
+    assert_eq!(run.session.transaction().unwrap().parameters.verp, "-=");
+    run.talk(&[("RSET", "250 2.0.0 Ok"), ("MAIL FROM:<a@x> XVERP", "250 2.1.0 Ok")]);
+    assert_eq!(run.session.transaction().unwrap().parameters.verp, "+=");
 }
 
 proptest! {
