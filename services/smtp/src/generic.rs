@@ -5,15 +5,16 @@ use posthaste_address::Address;
 use posthaste_address::list::AddressList;
 use posthaste_config::{Config, ConfigError, split_list};
 use posthaste_mime::Header;
-use posthaste_table::{AddressSearch, DomainList, LocalPart, Maps, TableError};
+use posthaste_route::{Context, LocalDomains, Rewriter};
+use posthaste_table::{AddressSearch, LocalPart, Maps, TableError};
 
 /// The tables, and what is needed to use them.
 pub struct Generic {
     maps: Maps,
     delimiters: String,
     propagate: bool,
-    myorigin: String,
-    local: DomainList,
+    local: LocalDomains,
+    rewriter: Rewriter,
     token_limit: usize,
 }
 
@@ -50,15 +51,12 @@ impl Generic {
         if maps.is_empty() {
             return Ok(None);
         }
-        let mydestination = config.text("mydestination")?;
-        let local =
-            DomainList::open("mydestination", &mydestination, false, config).map_err(|error| ConfigError::Bad(error.to_string()))?;
         Ok(Some(Generic {
             maps,
             delimiters: config.text("recipient_delimiter")?,
             propagate: split_list(&config.text("propagate_unmatched_extensions")?).any(|word| word == "generic"),
-            myorigin: config.text("myorigin")?,
-            local,
+            local: LocalDomains::open(config)?,
+            rewriter: Rewriter::open(config)?,
             token_limit: usize::try_from(config.int("header_address_token_limit")?).unwrap_or(usize::MAX),
         }))
     }
@@ -68,7 +66,7 @@ impl Generic {
         if address.is_empty() {
             return Ok(None);
         }
-        let is_local = |domain: &BStr| domain.eq_ignore_ascii_case(self.myorigin.as_bytes()) || self.local.matches(domain).unwrap_or(false);
+        let is_local = |domain: &BStr| self.local.stands_for_bare(domain).unwrap_or(false);
         let search = AddressSearch::rewriting(&self.delimiters, LocalPart::When(&is_local));
         let Some(found) = self.maps.find_address(address, &search)? else { return Ok(None) };
         let value = found.value.trim_ascii();
@@ -81,15 +79,13 @@ impl Generic {
                 Address::from_external(first).as_bytes().to_owned()
             }
         };
-        if !new.contains(&b'@') {
-            new.push(b'@');
-            new.extend_from_slice(self.myorigin.as_bytes());
-        }
         if self.propagate && !found.extension.is_empty() && !value.starts_with(b"@") {
             let at = new.rfind_byte(b'@').unwrap_or(new.len());
             new.splice(at..at, found.extension.iter().copied());
         }
-        Ok((new != address.as_bytes()).then(|| Address::new(new)))
+        // Completed as a local address is: `user` and `user@host` in a table are this site's shorthand.
+        let new = self.rewriter.rewrite(Context::Local, &Address::new(new));
+        Ok((new != *address).then_some(new))
     }
 
     /// The header with its addresses changed; `None` when nothing changes.
