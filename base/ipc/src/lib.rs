@@ -10,6 +10,7 @@ pub mod delivery;
 mod envelope;
 pub mod flush;
 pub mod frame;
+pub mod postdrop;
 pub mod proxymap;
 pub mod qmgr;
 pub mod showq;

@@ -47,6 +47,7 @@ pub use load::Idle;
 pub use local::LocalStream;
 pub use plain::{Event, Plain, run_plain};
 pub use profile::run_profile;
+pub use start::stand_alone;
 
 use posthaste_config::Config;
 use posthaste_log::Logger;

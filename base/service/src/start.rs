@@ -48,6 +48,12 @@ pub(crate) fn start(spec: Spec, arguments: Vec<OsString>) -> Result<Started, Exi
     prepare(spec, parsed, config, &log).map_err(|error| failed(&log, error.0))
 }
 
+/// `-S`: configuration and log for a program that serves one client on standard input and output, with the rights of its caller, by itself.
+/// What goes wrong has been logged.
+pub fn stand_alone(spec: Spec, arguments: Vec<OsString>) -> Result<Setup, ExitCode> {
+    start(spec, arguments).map(|started| started.setup)
+}
+
 fn configure(spec: &Spec, arguments: &Arguments) -> Result<(Config, Logger), Fatal> {
     let config = Config::load(&config_directory(None))?;
     let service = if arguments.service.is_empty() { spec.program } else { &arguments.service };

@@ -1,13 +1,12 @@
 //! sendmail(1), mailq(1), newaliases(1): the interface that other programs expect of a mail system.
 //!
 //! - `options`: the command line; `manual`: its manual.
-//! - `submit`: reads a message and hands it to postdrop(1); `message` makes the records; `postdrop` talks to it.
+//! - `submit`: reads a message and hands it to postdrop(1); `message` makes the records.
 //! - `run`: all else is done by another program: postqueue, postalias, smtpd, postfix.
 
 mod manual;
 mod message;
 mod options;
-mod postdrop;
 mod run;
 mod submit;
 

@@ -3,7 +3,7 @@
 use crate::Failed;
 use bstr::BString;
 use posthaste_cli::Getopt;
-use posthaste_log::{Logger, fatal, warn};
+use posthaste_log::{Logger, fatal, info, warn};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -153,7 +153,30 @@ impl Options {
             }
         }
         o.recipients = options.operands().into_iter().map(|word| word.into_vec().into()).collect();
+        o.consistent().map_err(|text| {
+            fatal!(log, "{text}");
+            Failed
+        })?;
         Ok(o)
+    }
+
+    /// `-t` and recipients belong to a message.
+    fn consistent(&self) -> Result<(), String> {
+        let mode = match self.mode {
+            Mode::Submit => return Ok(()),
+            Mode::Verify if self.from_headers => return Err("-t option cannot be used with -bv".into()),
+            Mode::Verify => return Ok(()),
+            _ if self.from_headers => return Err("-t can be used only in delivery mode".into()),
+            Mode::StandAlone => "stand-alone mode",
+            Mode::Daemon => "daemon mode",
+            Mode::NewAliases => "alias initialization mode",
+            Mode::Queue => "display queue mode",
+            Mode::Flush => "flush queue mode",
+            Mode::FlushId(_) => "flush queue_id",
+            Mode::FlushSite(_) => "flush site",
+            Mode::Ignored => return Ok(()),
+        };
+        if self.recipients.is_empty() { Ok(()) } else { Err(format!("{mode} requires no recipient")) }
     }
 
     fn option(&mut self, letter: u8, value: BString, log: &Logger) -> Result<(), Failed> {
@@ -174,7 +197,7 @@ impl Options {
                 Some(flags) => self.notify = flags,
                 None => warn!(log, "bad -N option value -- ignored"),
             },
-            b'O' => self.extension(&value),
+            b'O' => self.extension(&value, log),
             b'R' => match value.to_ascii_lowercase().as_slice() {
                 b"full" => self.ret = 1,
                 b"hdrs" => self.ret = 2,
@@ -187,6 +210,7 @@ impl Options {
                 3 if value[1..].iter().all(|b| b"-=+".contains(b)) => self.verp = Some(value[1..].into()),
                 _ => return fail(String::from(BAD_VERP)),
             },
+            b'X' => return fail(format!("unsupported: -X{value}")),
             b'b' => {
                 self.mode = match value.as_slice() {
                     b"d" | b"l" => Mode::Daemon,
@@ -220,12 +244,19 @@ impl Options {
             }
             b't' => self.from_headers = true,
             b'v' => self.verbose += 1,
-            _ => {}
+            _ => self.ignored(letter, log),
         }
         Ok(())
     }
 
-    fn extension(&mut self, value: &BString) {
+    /// What has no meaning here is said to those who want to know.
+    fn ignored(&self, letter: u8, log: &Logger) {
+        if self.verbose > 0 {
+            info!(log, "-{} option ignored", char::from(letter));
+        }
+    }
+
+    fn extension(&mut self, value: &BString, log: &Logger) {
         let (name, on) = match value.iter().position(|b| *b == b'=') {
             Some(at) => (&value[..at], value[at + 1..].eq_ignore_ascii_case(b"yes")),
             None => (value.as_slice(), true),
@@ -233,7 +264,7 @@ impl Options {
         let bit = match name.to_ascii_lowercase().as_slice() {
             b"smtputf8" => SMTPUTF8,
             b"requiretls" => REQUIRETLS,
-            _ => return,
+            _ => return self.ignored(b'O', log),
         };
         self.sender_options = if on { self.sender_options | bit } else { self.sender_options & !bit };
     }

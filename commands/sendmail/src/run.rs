@@ -63,6 +63,7 @@ pub fn new_aliases(place: &Place, options: &Options) -> Result<ExitCode, Failed>
 
 /// `-bs`: smtpd on standard input and output.
 pub fn stand_alone(place: &Place, options: &Options) -> Result<ExitCode, Failed> {
+    crate::submit::authorize(place)?;
     let path = Path::new(&place.text("daemon_directory")?).join("smtpd");
     let mut arguments = verbose(options);
     arguments.push(String::from("-S"));

@@ -2,11 +2,12 @@
 
 use crate::message::{HeaderRecipients, LineEndings, Piece, Reader};
 use crate::options::{Mode, Options};
-use crate::postdrop::{PostDrop, STATUS_SIZE};
+
 use crate::{Failed, Place};
 use bstr::{BStr, BString};
 use posthaste_address::Address;
 use posthaste_address::list::AddressList;
+use posthaste_ipc::postdrop::{PostDrop, status};
 use posthaste_log::warn;
 use posthaste_queue::RecordType;
 use posthaste_table::StringList;
@@ -56,12 +57,12 @@ pub fn submit(place: &Place, options: &Options) -> Result<ExitCode, Failed> {
     }
     drop.record(RecordType::END, b"");
     let ended = drop.finish().map_err(|e| place.fail(&format!("{who}: unable to execute {commands}/postdrop -r: {e}")))?;
-    if ended.broken || ended.status == STATUS_SIZE {
+    if ended.broken || ended.status == status::TOO_LARGE {
         warn!(place.log, "mail_stream_cleanup: close error");
     }
     match ended.status {
         0 if !ended.broken => {}
-        STATUS_SIZE => return Err(place.fail(&format!("{who}: message file too big"))),
+        status::TOO_LARGE => return Err(place.fail(&format!("{who}: message file too big"))),
         _ if !ended.reason.is_empty() => return Err(place.fail(&format!("{who}: {}", ended.reason))),
         _ => return Err(place.fail(&format!("{who}: queue file write error"))),
     }
@@ -73,7 +74,7 @@ pub fn submit(place: &Place, options: &Options) -> Result<ExitCode, Failed> {
 }
 
 /// `authorized_submit_users`.
-fn authorize(place: &Place) -> Result<(), Failed> {
+pub fn authorize(place: &Place) -> Result<(), Failed> {
     let value = place.text("authorized_submit_users")?;
     // The default needs no table.
     if value == "static:anyone" {
@@ -117,29 +118,25 @@ fn recipients(words: &[BString]) -> Vec<Address> {
     all
 }
 
-fn attribute(drop: &mut PostDrop, name: &str, value: &[u8]) {
-    drop.record(RecordType::ATTRIBUTE, &[name.as_bytes(), b"=", value].concat());
-}
-
 fn envelope(place: &Place, options: &Options, sender: &Address, drop: &mut PostDrop) {
     if options.sender_options != 0 {
         // A preliminary size record, for its last field alone (3.11).
         drop.record(RecordType::SIZE, format!("{0:>15} {0:>15} {0:>15} {0:>15} {0:>15} {1:>15}", -1, options.sender_options).as_bytes());
     }
     if let Some(id) = &options.envelope_id {
-        attribute(drop, "envelope_id", id);
+        drop.attribute("envelope_id", id);
     }
     if options.ret != 0 {
-        attribute(drop, "ret_flags", options.ret.to_string().as_bytes());
+        drop.attribute("ret_flags", options.ret.to_string().as_bytes());
     }
-    attribute(drop, "rewrite_context", if options.gateway { b"remote" } else { b"local" });
+    drop.attribute("rewrite_context", if options.gateway { b"remote" } else { b"local" });
     let full_name = full_name(place, options);
     if !full_name.is_empty() {
         drop.record(RecordType::FULLNAME, &full_name);
     }
     drop.record(RecordType::SENDER, sender.as_bytes());
     if let Some(encoding) = options.encoding {
-        attribute(drop, "encoding", encoding.as_bytes());
+        drop.attribute("encoding", encoding.as_bytes());
     }
     let trace = match (&options.mode, options.verbose) {
         (Mode::Verify, _) => VERIFY,
@@ -147,7 +144,7 @@ fn envelope(place: &Place, options: &Options, sender: &Address, drop: &mut PostD
         _ => RECORD,
     };
     if trace != 0 {
-        attribute(drop, "trace_flags", trace.to_string().as_bytes());
+        drop.attribute("trace_flags", trace.to_string().as_bytes());
     }
     if let Some(delimiters) = &options.verp {
         let default = place.config.text("default_verp_delimiters").unwrap_or_else(|_| String::from("+="));
@@ -173,7 +170,7 @@ fn full_name(place: &Place, options: &Options) -> BString {
 
 fn put_recipient(options: &Options, recipient: &Address, drop: &mut PostDrop) {
     if options.notify != 0 {
-        attribute(drop, "notify_flags", options.notify.to_string().as_bytes());
+        drop.attribute("notify_flags", options.notify.to_string().as_bytes());
     }
     drop.record(RecordType::RECIPIENT, recipient.as_bytes());
 }

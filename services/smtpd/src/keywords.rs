@@ -31,7 +31,7 @@ impl Keywords {
         };
         let maps = "smtpd_discard_ehlo_keyword_address_maps";
         Ok(Keywords {
-            all: bits(&config.text("smtpd_discard_ehlo_keywords")?, log),
+            all: general(config, log)?,
             maps: Maps::open(maps, &config.text(maps)?, config),
             bare_newline: exclusions,
             xclient: clients("smtpd_authorized_xclient_hosts")?,
@@ -57,6 +57,11 @@ impl Keywords {
             verp: matches(&self.verp),
         }
     }
+}
+
+/// `smtpd_discard_ehlo_keywords`.
+pub fn general(config: &Config, log: &posthaste_log::Logger) -> Result<u32, Fatal> {
+    Ok(bits(&config.text("smtpd_discard_ehlo_keywords")?, log))
 }
 
 fn bits(value: &str, log: &posthaste_log::Logger) -> u32 {

@@ -13,6 +13,7 @@ mod keywords;
 mod limits;
 mod mail;
 mod notify;
+mod records;
 mod refusals;
 mod report;
 mod restrictions;
@@ -41,10 +42,11 @@ const COMMIT_THREADS: usize = 8;
 
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let spec = Spec { program: "smtpd", privileged: false, connects: true, executes: false };
     if standalone::wanted(&arguments) {
-        return standalone::main();
+        return standalone::main(spec, arguments);
     }
-    posthaste_service::run::<Smtpd>(Spec { program: "smtpd", privileged: false, connects: true, executes: false }, arguments)
+    posthaste_service::run::<Smtpd>(spec, arguments)
 }
 
 /// What all sessions of the process share.

@@ -1,6 +1,7 @@
 //! A message on its way into the queue: envelope and content as records for the cleanup pipeline, then the commit.
 
 use crate::Smtpd;
+use crate::records::{self, Records};
 use crate::settings::{RewriteClients, Settings};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_cleanup_protocol::{Accepted, Flags, Message as Cleanup, Rejected};
@@ -57,35 +58,16 @@ impl Batch {
 
 impl Message for Mail {
     fn recipient(&mut self, recipient: &Recipient) {
-        if recipient.notify != 0 {
-            self.attribute("notify_flags", recipient.notify.to_string().as_bytes());
-        }
-        if recipient.orcpt.is_empty() {
-            // As the client wrote it, before anything is made of it.
-            let orcpt = [b"rfc822;", recipient.address.external_cow().as_bytes()].concat();
-            self.attribute("dsn_orig_rcpt", &orcpt);
-        } else {
-            self.attribute("dsn_orig_rcpt", &recipient.orcpt);
-        }
-        self.record(RecordType::RECIPIENT, recipient.address.as_bytes());
+        records::recipient(self, recipient);
     }
 
     fn line(&mut self, text: &BStr, whole: bool) {
-        if std::mem::take(&mut self.first_line) && text.first().is_some_and(|c| matches!(c, b' ' | b'\t')) {
-            // It would continue our Received: header.
-            self.record(RecordType::NORMAL, BStr::new(b""));
-        }
-        self.record(if whole { RecordType::NORMAL } else { RecordType::CONTINUED }, text);
+        let first = std::mem::take(&mut self.first_line);
+        records::line(self, text, whole, first);
     }
 }
 
-impl Mail {
-    fn new(smtpd: &Smtpd, flags: Flags) -> io::Result<Mail> {
-        let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags)?;
-        let batch = smtpd.profile.may_block().then(Batch::default);
-        Ok(Mail { cleanup: Some(cleanup), batch, done: 0, first_line: true, text: Vec::with_capacity(256) })
-    }
-
+impl Records for Mail {
     /// What goes wrong is told again when the message is finished, so nothing is done about it here.
     fn record(&mut self, kind: RecordType, payload: &BStr) {
         match (&mut self.batch, &mut self.cleanup) {
@@ -95,6 +77,24 @@ impl Mail {
             }
             (None, None) => {}
         }
+    }
+
+    fn attribute(&mut self, name: &str, value: &[u8]) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value);
+        self.record(RecordType::ATTRIBUTE, text.as_bstr());
+        self.text = text;
+    }
+}
+
+impl Mail {
+    fn new(smtpd: &Smtpd, flags: Flags) -> io::Result<Mail> {
+        let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags)?;
+        let batch = smtpd.profile.may_block().then(Batch::default);
+        Ok(Mail { cleanup: Some(cleanup), batch, done: 0, first_line: true, text: Vec::with_capacity(256) })
     }
 
     /// Has a thread work on what has been put aside, if anything.
@@ -124,16 +124,6 @@ impl Mail {
                 work.await.unwrap_or(Err(Rejected::BadRecords))
             }
         }
-    }
-
-    fn attribute(&mut self, name: &str, value: &[u8]) {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        text.extend_from_slice(name.as_bytes());
-        text.push(b'=');
-        text.extend_from_slice(value);
-        self.record(RecordType::ATTRIBUTE, text.as_bstr());
-        self.text = text;
     }
 
     fn with_cleanup(&mut self, work: impl FnOnce(&mut Cleanup)) {
@@ -205,12 +195,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
     if parameters.ret != 0 {
         mail.attribute("ret_flags", parameters.ret.to_string().as_bytes());
     }
-    mail.record(RecordType::SENDER, transaction.sender.as_bytes());
-    match parameters.eight_bit {
-        Some(true) => mail.attribute("encoding", b"8bit"),
-        Some(false) => mail.attribute("encoding", b"7bit"),
-        None => {}
-    }
+    records::sender(&mut mail, &transaction.sender, parameters);
     mail.client_attributes(session);
     if !parameters.verp.is_empty() {
         mail.record(RecordType::VERP, parameters.verp.as_bstr());
@@ -338,7 +323,7 @@ async fn commit(smtpd: &Rc<Smtpd>, accepted: Accepted) -> io::Result<()> {
     Ok(())
 }
 
-fn write_refusal() -> Refusal {
+pub(crate) fn write_refusal() -> Refusal {
     Refusal { reply: "451 4.3.0 Error: queue file write error".into(), class: notice::RESOURCE, log: false }
 }
 

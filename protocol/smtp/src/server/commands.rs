@@ -466,9 +466,6 @@ impl<M: Message> Session<M> {
         if self.settings.disable_vrfy {
             return self.fail("502 5.5.1 VRFY command is disabled");
         }
-        if self.settings.helo_required && self.helo.is_none() {
-            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
-        }
         let mut written = arguments;
         if self.settings.smtputf8
             && let Some(start) = arguments.len().checked_sub(9)
@@ -490,7 +487,7 @@ impl<M: Message> Session<M> {
 
     fn etrn(&mut self, arguments: &[u8]) {
         if self.settings.helo_required && self.helo.is_none() {
-            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+            return self.fail("503 Error: send HELO/EHLO first");
         }
         if self.transaction.is_some() {
             return self.fail("503 Error: MAIL transaction in progress");
