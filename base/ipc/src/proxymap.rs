@@ -13,6 +13,9 @@ pub struct Query {
     pub keep_case: bool,
     /// Keys and values need not be UTF-8.
     pub raw_bytes: bool,
+    /// The table is one that only proxymap can open, written without `proxy:`. It is answered if the configuration names it;
+    /// `proxy_read_maps` does not apply.
+    pub implicit: bool,
     /// Only asks whether the table may be used; there is no key.
     pub check: bool,
     /// What is looked up.
@@ -71,7 +74,7 @@ impl Wire for Found {
     }
 }
 
-wire_struct!(Query { table, keep_case, raw_bytes, check, key });
+wire_struct!(Query { table, keep_case, raw_bytes, implicit, check, key });
 wire_struct!(Answer { result, text });
 
 #[cfg(test)]
@@ -81,7 +84,14 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        let query = Query { table: "unix:passwd.byname".into(), keep_case: true, raw_bytes: false, check: false, key: "root".into() };
+        let query = Query {
+            table: "unix:passwd.byname".into(),
+            keep_case: true,
+            raw_bytes: false,
+            implicit: true,
+            check: false,
+            key: "root".into(),
+        };
         assert_eq!(round_trip(&query), query);
         for result in [Found::Denied, Found::Failed, Found::Nothing, Found::Value] {
             let answer = Answer { result, text: "x".into() };

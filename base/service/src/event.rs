@@ -53,7 +53,7 @@ fn serve<S: Service>(started: &mut Started) -> Result<(), String> {
     }
     let service = Rc::new(S::open(&setup).map_err(|error| error.0)?);
     let signals = Signals::new(&[SIGTERM]).map_err(|error| format!("signalfd: {}", system_reason(&error)))?;
-    started.confine().map_err(|error| error.0)?;
+    started.confine(&service.folders()).map_err(|error| error.0)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("runtime: {}", system_reason(&error)))?;

@@ -147,6 +147,11 @@ pub trait Service: Sized + 'static {
     /// Serves one client to its end. A panic ends this client only.
     fn serve(self: Rc<Self>, client: Connection) -> impl Future<Output = ()>;
 
+    /// Folders, besides those that main.cf names, in which this service reads and writes: asked after [`Service::open`], for the sandbox.
+    fn folders(&self) -> Vec<std::path::PathBuf> {
+        Vec::new()
+    }
+
     /// Whether the process may end for want of clients: nothing is going on besides them. Asked when `max_idle` is over.
     fn idle(&self) -> bool {
         true

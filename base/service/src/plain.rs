@@ -82,7 +82,7 @@ pub fn run_plain<T>(
     let signals = Signals::new(&[SIGTERM]).map_err(|error| Fatal(format!("signalfd: {error}")));
     let done = open(&started.setup).and_then(|service| {
         let signals = signals?;
-        started.confine()?;
+        started.confine(&[])?;
         let plain = Plain {
             setup: started.setup.clone(),
             sockets: std::mem::take(&mut started.sockets),

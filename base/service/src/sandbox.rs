@@ -59,7 +59,8 @@ const REFUSED: &[libc::c_long] = &[
 ];
 
 /// Enters the sandbox. `unprivileged`: the process runs as `mail_owner`; `chrooted`: its root is the queue directory.
-pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bool) {
+/// `folders`: what the service uses besides the places that main.cf names.
+pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bool, folders: &[PathBuf]) {
     if spec.executes {
         return;
     }
@@ -69,7 +70,7 @@ pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bo
     }
     // What delivers to mailboxes anywhere cannot be told beforehand where those are: root, and in rootless mode the one user.
     if unprivileged && !spec.privileged {
-        match landlock(spec, setup, chrooted) {
+        match landlock(spec, setup, chrooted, folders) {
             Ok(()) => verbose!(setup.log, "sandbox: files are restricted"),
             Err(error) => warn!(setup.log, "sandbox: {error}"),
         }
@@ -79,7 +80,7 @@ pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bo
     }
 }
 
-fn landlock(spec: &Spec, setup: &Setup, chrooted: bool) -> Result<(), RulesetError> {
+fn landlock(spec: &Spec, setup: &Setup, chrooted: bool, folders: &[PathBuf]) -> Result<(), RulesetError> {
     // The newest set of access rights that this list was checked against; an older kernel enforces what it knows.
     let all = AccessFs::from_all(ABI::V5);
     let mut ruleset =
@@ -92,7 +93,8 @@ fn landlock(spec: &Spec, setup: &Setup, chrooted: bool) -> Result<(), RulesetErr
         // smtp_bind_address chooses the address to send from; the port is the kernel's choice.
         rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
     }
-    for (path, writable) in places(setup, chrooted) {
+    let folders = folders.iter().map(|folder| (folder.clone(), true));
+    for (path, writable) in places(setup, chrooted).into_iter().chain(folders) {
         let access = if writable { all & !AccessFs::Execute } else { AccessFs::ReadFile | AccessFs::ReadDir };
         if let Ok(open) = PathFd::new(&path) {
             rules = rules.add_rule(PathBeneath::new(open, access))?;

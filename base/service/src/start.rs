@@ -10,6 +10,7 @@ use posthaste_system::{descriptors, process, users};
 use rustix::fd::OwnedFd;
 use std::ffi::OsString;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -127,8 +128,8 @@ fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Re
 
 impl Started {
     /// Gives up rights, enters the sandbox, and tells master that this process is ready. Call it when all files are open and before any
-    /// thread is started.
-    pub(crate) fn confine(&self) -> Result<(), Fatal> {
+    /// thread is started. `folders` may be used besides those that main.cf names.
+    pub(crate) fn confine(&self, folders: &[PathBuf]) -> Result<(), Fatal> {
         if self.stand_alone {
             return Ok(());
         }
@@ -152,7 +153,7 @@ impl Started {
         if unprivileged && root {
             process::become_user(Identity { uid: user.uid, gid: user.gid }).map_err(|error| os("set user", error))?;
         }
-        sandbox::enter(&self.spec, &self.setup, unprivileged || !root, self.chroot && root);
+        sandbox::enter(&self.spec, &self.setup, unprivileged || !root, self.chroot && root, folders);
         self.ready();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What tables need to know of the configuration, and where they report.
 
+use crate::{OpenFlags, Table};
 use posthaste_config::{Config, ConfigError};
 use posthaste_log::{Level, Logger};
 use std::path::{Path, PathBuf};
@@ -41,12 +42,16 @@ impl Default for Settings {
 
 type Sink = dyn Fn(Level, &str) + Send + Sync;
 
+/// Opens tables of types that this crate does not know: `(spec, flags, context)`; `None` is a type that it does not know either.
+type Opener = dyn Fn(&str, OpenFlags, &Context) -> Option<Result<Box<dyn Table>, String>> + Send + Sync;
+
 /// Settings and a place for warnings; what every table is opened with. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The settings.
     pub settings: Arc<Settings>,
     report: Arc<Sink>,
+    databases: Option<Arc<Opener>>,
 }
 
 impl std::fmt::Debug for Context {
@@ -63,7 +68,22 @@ impl Context {
 
     /// Reports to a function: for commands, which write to standard error too, and for tests.
     pub fn with_report(settings: Settings, report: impl Fn(Level, &str) + Send + Sync + 'static) -> Context {
-        Context { settings: Arc::new(settings), report: Arc::new(report) }
+        Context { settings: Arc::new(settings), report: Arc::new(report), databases: None }
+    }
+
+    /// Has tables of database types ([`crate::DATABASE_TYPES`]) opened by a function, which the client library of the databases provides. Without
+    /// one, as everywhere but in proxymap, postmap and postalias, such a table is asked through the proxymap service.
+    #[must_use]
+    pub fn with_databases(
+        mut self,
+        open: impl Fn(&str, OpenFlags, &Context) -> Option<Result<Box<dyn Table>, String>> + Send + Sync + 'static,
+    ) -> Context {
+        self.databases = Some(Arc::new(open));
+        self
+    }
+
+    pub(crate) fn databases(&self) -> Option<&Opener> {
+        self.databases.as_deref()
     }
 
     /// Reads the settings of `config`; reports to `log`.

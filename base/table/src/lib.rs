@@ -49,7 +49,7 @@ pub use context::{Context, Settings};
 pub use list::{AddressList, DomainList, StringList};
 pub use maps::{AddressFound, AddressSearch, LocalPart, Maps, decode_file};
 pub use net::Net;
-pub use open::{OpenFlags, TYPES, content_of_files, open_or_unavailable, try_open};
+pub use open::{DATABASE_TYPES, OpenFlags, TYPES, content_of_files, open_or_unavailable, try_open};
 
 /// A lookup that failed: the mail that needs it gets a temporary error, never "not found".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

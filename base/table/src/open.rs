@@ -52,6 +52,10 @@ impl OpenFlags {
     };
 }
 
+/// The types whose tables are on a database server, or in a file that is read by a database library (`sqlite`). Only proxymap, postmap and
+/// postalias open them; everything else asks proxymap, whether or not the table is written with `proxy:`.
+pub const DATABASE_TYPES: &[&str] = &["ldap", "memcache", "mongodb", "mysql", "pgsql", "redis", "sqlite"];
+
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
 pub const TYPES: &[&str] = &[
     "btree",
@@ -63,14 +67,21 @@ pub const TYPES: &[&str] = &[
     "hash",
     "inline",
     "internal",
+    "ldap",
     "lmdb",
+    "memcache",
+    "mongodb",
+    "mysql",
     "nis",
     "pcre",
+    "pgsql",
     "pipemap",
     "proxy",
     "randmap",
+    "redis",
     "regexp",
     "socketmap",
+    "sqlite",
     "static",
     "tcp",
     "texthash",
@@ -110,6 +121,10 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
         "texthash" => Box::new(text::TextHash::open(spec, name, flags, context)?),
         "unionmap" => Box::new(composite::Combined::union(spec, name, flags, context)?),
         "unix" => Box::new(unix::Unix::open(spec, name)?),
+        _ if DATABASE_TYPES.contains(&kind) => match context.databases() {
+            Some(open) => open(spec, flags, context).unwrap_or_else(|| Err(format!("unsupported dictionary type: {kind}")))?,
+            None => Box::new(proxy::Proxy::implicit(spec, flags, context)?),
+        },
         _ => return Err(format!("unsupported dictionary type: {kind}")),
     };
     let folds = !flags.keep_case && !boxed.whole_keys_only();
@@ -360,7 +375,6 @@ mod tests {
         let (context, _) = collecting();
         let error = |spec: &str| try_open(spec, OpenFlags::default(), &context).map(|_| ()).unwrap_err();
         assert_eq!(error("nosuch:/x"), "unsupported dictionary type: nosuch");
-        assert_eq!(error("mysql:/x"), "unsupported dictionary type: mysql");
         for spec in ["", "hash", "hash:", ":x"] {
             assert_eq!(error(spec), format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""));
         }

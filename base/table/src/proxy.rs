@@ -1,4 +1,4 @@
-//! `proxy:type:name`: a table that the proxymap service has open.
+//! `proxy:type:name`: a table that the proxymap service has open; and tables on database servers, which only that service can open.
 
 use crate::net_client::{Endpoint, Pool};
 use crate::open::OpenFlags;
@@ -18,6 +18,8 @@ pub(crate) struct Proxy {
     inner: String,
     keep_case: bool,
     raw_bytes: bool,
+    /// Not written with `proxy:`.
+    implicit: bool,
     whole: bool,
     pool: Pool,
     context: Context,
@@ -26,12 +28,22 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Asks the service whether the table may be used, if it can be reached already; else lookups find out.
     pub fn open(spec: &str, inner: &str, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
+        Proxy::new(spec, inner, false, flags, context)
+    }
+
+    /// For a table that this process cannot open itself, such as `mysql:/etc/postfix/users.cf`.
+    pub fn implicit(spec: &str, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
+        Proxy::new(spec, spec, true, flags, context)
+    }
+
+    fn new(spec: &str, inner: &str, implicit: bool, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
         let Some(socket) = &context.settings.proxymap else { return Err("the proxymap service is not known here".into()) };
         let proxy = Proxy {
             name: spec.to_owned(),
             inner: inner.to_owned(),
             keep_case: flags.keep_case,
             raw_bytes: flags.raw_bytes,
+            implicit,
             whole: whole_keys(inner),
             pool: Pool::new(Endpoint::Service(socket.clone()), LIMIT),
             context: context.clone(),
@@ -43,6 +55,9 @@ impl Proxy {
     }
 
     fn denied(&self) -> String {
+        if self.implicit {
+            return format!("the proxymap service finds table \"{}\" in no parameter of main.cf or master.cf", self.inner);
+        }
         format!("proxymap service is not configured for table \"{}\"", self.inner)
     }
 
@@ -52,6 +67,7 @@ impl Proxy {
             table: self.inner.clone(),
             keep_case: self.keep_case,
             raw_bytes: self.raw_bytes,
+            implicit: self.implicit,
             check: key.is_none(),
             key: key.unwrap_or_default().to_owned(),
         };

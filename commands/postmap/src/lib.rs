@@ -99,7 +99,7 @@ fn run(program: Program, arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
     let log = Logger::program(&config, name).map_err(|e| fail(e.to_string()))?;
     let mut settings = Settings::from_config(&config).map_err(|e| fail(e.to_string()))?;
     settings.utf8 &= !options.no_utf8;
-    let context = Context::new(settings, log.clone());
+    let context = posthaste_database::with_databases(Context::new(settings, log.clone()), &config);
     let place = Place { program, config, context, log, options };
     match &place.options.action {
         Action::Create | Action::Insert => build::build(&place),

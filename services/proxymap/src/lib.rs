@@ -4,17 +4,25 @@
 //! Only tables that `proxy_read_maps` names with `proxy:` in front may be asked for (`proxy_write_maps` where the service is called `proxywrite`).
 //! A client may send requests one after the other without waiting; they are answered in their order. Tables stay open for as long as the process
 //! lives, and follow their files.
+//!
+//! Tables on database servers are opened here only, whether or not they are written with `proxy:`. Requests for those that are not come marked as
+//! such, and are answered if main.cf or master.cf names the table anywhere; the settings of all of them are read before the process gives up its
+//! rights.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails panics"))]
 
+mod named;
+
+use posthaste_config::Config;
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::proxymap::{Answer, Found, Query};
 use posthaste_log::{Logger, warn};
 use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
-use posthaste_table::{Context, OpenFlags, Table, open_or_unavailable, syntax};
+use posthaste_table::{Context, DATABASE_TYPES, OpenFlags, Table, open_or_unavailable};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,22 +42,12 @@ struct Proxymap {
     /// The parameter that lists what may be asked for.
     parameter: &'static str,
     approved: HashSet<String>,
+    /// What may be asked for as a table that only this service can open: all that the configuration names.
+    named: HashSet<String>,
     open: RefCell<HashMap<Wanted, Arc<dyn Table>>>,
+    config: Arc<Config>,
     context: Context,
     log: Logger,
-}
-
-/// The tables with `proxy:` in front, also those within braces (`unionmap:{proxy:…}`), without it.
-fn approved(value: &str, found: &mut HashSet<String>) {
-    for word in syntax::words(value) {
-        if let Some(table) = word.strip_prefix("proxy:") {
-            found.insert(table.to_owned());
-        } else if let Some((_, name)) = word.split_once(':')
-            && let Ok(inner) = syntax::inside_braces(name)
-        {
-            approved(inner, found);
-        }
-    }
 }
 
 impl Service for Proxymap {
@@ -59,15 +57,25 @@ impl Service for Proxymap {
     fn open(setup: &Setup) -> Result<Self, Fatal> {
         let write = setup.service == setup.config.text("proxywrite_service_name")?;
         let parameter = if write { "proxy_write_maps" } else { "proxy_read_maps" };
-        let mut names = HashSet::new();
-        approved(&setup.config.text(parameter)?, &mut names);
-        Ok(Proxymap {
+        let mut approved = HashSet::new();
+        named::with_proxy(&setup.config.text(parameter)?, &mut approved);
+        let named = named::in_configuration(&setup.config, &setup.log)?;
+        let context = context(&setup.config, setup.log.clone())?;
+        let service = Proxymap {
             parameter,
-            approved: names,
+            approved,
+            named,
             open: RefCell::default(),
-            context: Context::from_config(&setup.config, setup.log.clone())?,
+            config: Arc::clone(&setup.config),
+            context,
             log: setup.log.clone(),
-        })
+        };
+        service.read_settings();
+        Ok(service)
+    }
+
+    fn folders(&self) -> Vec<PathBuf> {
+        self.databases().iter().flat_map(|table| posthaste_database::folders(table, &self.config)).collect()
     }
 
     async fn serve(self: Rc<Self>, client: Connection) {
@@ -77,7 +85,29 @@ impl Service for Proxymap {
     }
 }
 
+/// For tables that are opened here and nowhere else.
+fn context(config: &Config, log: Logger) -> Result<Context, Fatal> {
+    Ok(posthaste_database::with_databases(Context::from_config(config, log)?, config))
+}
+
 impl Proxymap {
+    /// Opens the databases that may be asked for, while this process may still read the files of settings: they hold passwords and may be
+    /// readable by root only. No connection is made.
+    fn read_settings(&self) {
+        for table in self.databases() {
+            self.table(&Query { table, keep_case: false, raw_bytes: false, implicit: true, check: true, key: Default::default() });
+        }
+    }
+
+    /// The databases that may be asked for.
+    fn databases(&self) -> HashSet<String> {
+        let mut names = self.named.clone();
+        for table in &self.approved {
+            named::databases(table, &mut names);
+        }
+        names
+    }
+
     async fn talk(&self, client: &mut UnixStream) -> std::io::Result<()> {
         let bad = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
         let mut decoder = Decoder::new();
@@ -100,7 +130,12 @@ impl Proxymap {
 
     async fn answer(&self, query: Query) -> Answer {
         let name = &query.table;
-        if !self.approved.contains(name) {
+        let of_database = name.split_once(':').is_some_and(|(kind, _)| DATABASE_TYPES.contains(&kind));
+        if query.implicit && !(of_database && self.named.contains(name)) {
+            warn!(self.log, "request for table \"{name}\", which main.cf and master.cf do not name; \"postfix reload\" if they do now");
+            return Answer { result: Found::Denied, text: Default::default() };
+        }
+        if !query.implicit && !self.approved.contains(name) {
             warn!(self.log, "request for unapproved table: \"{name}\"");
             let access = if self.parameter == "proxy_read_maps" { "read-only" } else { "read-write" };
             warn!(self.log, "to approve this table for {access} access, list proxy:{name} in main.cf:{}", self.parameter);
@@ -144,19 +179,22 @@ mod tests {
     use posthaste_table::Settings;
 
     fn service(maps: &str) -> Proxymap {
-        let mut names = HashSet::new();
-        approved(maps, &mut names);
+        let (mut approved, mut named) = (HashSet::new(), HashSet::new());
+        named::with_proxy(maps, &mut approved);
+        named::databases(maps, &mut named);
         Proxymap {
             parameter: "proxy_read_maps",
-            approved: names,
+            approved,
+            named,
             open: RefCell::default(),
+            config: Arc::new(Config::parse("", "main.cf").unwrap()),
             context: Context::with_report(Settings::default(), |_, _| {}),
             log: Logger::new("postfix/proxymap"),
         }
     }
 
     fn query(table: &str, key: &str) -> Query {
-        Query { table: table.into(), keep_case: false, raw_bytes: false, check: false, key: key.into() }
+        Query { table: table.into(), keep_case: false, raw_bytes: false, implicit: false, check: false, key: key.into() }
     }
 
     // S-TABLE-09
