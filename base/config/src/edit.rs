@@ -71,7 +71,8 @@ pub enum EntryAction {
     Remove,
     /// Another entry in its place; comments within the old one follow it.
     Replace(MasterLine),
-    /// The entry after a change to some of it; comments within the old one come first.
+    /// The entry after a change to some of it. Comments within the old one and after it come first, which is Postfix's quirk: those after it
+    /// mostly belong to the next entry.
     Update(MasterLine),
 }
 
@@ -89,11 +90,8 @@ pub fn edit_master(text: &[u8], edit: &mut dyn FnMut(&MasterLine) -> EntryAction
     })
 }
 
-/// Adds a line at the end. A last line without line end gets one first (Postfix would glue the new line to it).
+/// Adds a line at the end. When the last line has no line end, it is glued to that one, as Postfix does it.
 pub fn append(text: &mut Vec<u8>, line: &str) {
-    if text.last().is_some_and(|byte| *byte != b'\n') {
-        text.push(b'\n');
-    }
     text.extend_from_slice(line.as_bytes());
     text.push(b'\n');
 }
@@ -118,15 +116,8 @@ fn rewrite(text: &[u8], mut decide: impl FnMut(&LogicalLine) -> Action) -> Vec<u
             at += 1;
             continue;
         }
-        // The logical line is `at` and the continuations after it; `end` is one past the last of these.
-        let mut end = at + 1;
-        for (next, kind) in kinds.iter().enumerate().skip(at + 1) {
-            match kind {
-                PhysicalKind::Continuation => end = next + 1,
-                PhysicalKind::Ignored => {}
-                PhysicalKind::Start => break,
-            }
-        }
+        // The logical line is `at`, the continuations after it, and all comments up to the next one, as Postfix counts.
+        let end = (at + 1..physical.len()).find(|line| kinds[*line] == PhysicalKind::Start).unwrap_or(physical.len());
         let parts = || (at..end).filter(|line| kinds[*line] != PhysicalKind::Ignored);
         let mut logical = LogicalLine { text: String::new(), first: at + 1, last: end };
         for line in parts() {
@@ -321,8 +312,13 @@ mod tests {
     fn new_parameters_go_to_the_end() {
         let (text, _) = main_cf("a = b\n", &[set("z", "1"), set("y", ""), set("z", "2")]);
         assert_eq!(text, "a = b\ny = \nz = 2\n");
-        assert_eq!(main_cf("last = no newline", &[set("a", "x")]).0, "last = no newline\na = x\n");
         assert_eq!(main_cf("", &[set("a", "x")]).0, "a = x\n");
+        // As postconf 3.7.11 does it, though it spoils both.
+        assert_eq!(main_cf("a = b", &[set("x", "y"), set("z", "1")]).0, "a = bx = y\nz = 1\n");
+        assert_eq!(main_cf("a = b\n# c", &[set("x", "y")]).0, "a = b\n# cx = y\n");
+        assert_eq!(main_cf("a = b\nc = d", &[set("c", "c")]).0, "a = b\nc = c\n");
+        assert_eq!(main_cf("a = b\nc = d\n # x", &[set("c", "c")]).0, "a = b\nc = c\n # x");
+        assert_eq!(main_cf("a = b\nc = d", &[Change::CommentOut("c".into())]).0, "a = b\n#c = d");
     }
 
     #[test]
@@ -337,6 +333,18 @@ mod tests {
         let text = b"# \xe9\n  misplaced\nbad line\nb = \xe9\na = c\r\n";
         let (out, _) = edit_main(text, "main.cf", &[set("a", "x")]);
         assert_eq!(out, b"# \xe9\n  misplaced\nbad line\nb = \xe9\na = x\n");
+    }
+
+    /// What `postconf -F */unix/chroot=y` of 3.7.11 makes of comments after entries.
+    #[test]
+    fn comments_after_an_updated_entry_come_first() {
+        let text = b"foo unix - - n - - pipe\n# c\nbaz inet - - - - - pipe\n# d\nbar unix - - n - - pipe\n# e";
+        let out = edit_master(text, &mut |entry| {
+            if entry.fields[1] == "unix" { EntryAction::Update(entry.clone()) } else { EntryAction::Keep }
+        });
+        let line = |name: &str| format!("{name}        unix  -       -       n       -       -       pipe\n");
+        let expected = format!("# c\n{}baz inet - - - - - pipe\n# d\n# e{}", line("foo"), line("bar"));
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     const MASTER: &str = "# top\nsmtp inet n - n - - smtpd\n  -o a=b\n# in\n\n  -o c=d\nfoo unix - - n - - pipe flags=R\n# end\n";
