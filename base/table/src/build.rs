@@ -62,7 +62,7 @@ pub type BuildError = String;
 impl Build {
     /// Begins a new file for `type:name`, without entries. Blocks while another writer is at work on the same file.
     pub fn create(spec: &str, flags: BuildFlags, context: &Context) -> Result<Build, BuildError> {
-        Build::begin(spec, flags, context)
+        Build::begin(spec, true, flags, context)
     }
 
     /// Begins with the entries that the file has now. If there is no file: with none (`create`), or that is an error.
@@ -75,12 +75,12 @@ impl Build {
         if !create && let Err(error) = std::fs::metadata(&target) {
             return Err(open_database_error(&target, &error));
         }
-        let mut build = Build::begin(spec, flags, context)?;
+        let mut build = Build::begin(spec, create, flags, context)?;
         build.load(create)?;
         Ok(build)
     }
 
-    fn begin(spec: &str, flags: BuildFlags, context: &Context) -> Result<Build, BuildError> {
+    fn begin(spec: &str, create: bool, flags: BuildFlags, context: &Context) -> Result<Build, BuildError> {
         let (kind, target) = parse_spec(spec)?;
         let label = match kind {
             Kind::Btree | Kind::Hash => target.display().to_string(),
@@ -90,8 +90,11 @@ impl Build {
         // A symbolic link stays one: what it points to is replaced.
         let target = std::fs::canonicalize(&target).unwrap_or(target);
         if target.exists() {
-            rustix::fs::accessat(CWD, &target, Access::WRITE_OK, AtFlags::EACCESS)
-                .map_err(|error| open_database_error(&target, &error.into()))?;
+            rustix::fs::accessat(CWD, &target, Access::WRITE_OK, AtFlags::EACCESS).map_err(|error| match kind {
+                // Postfix opens these twice, the first time to lock them.
+                Kind::Btree | Kind::Hash if create => format!("open {}: {}", target.display(), reason(&error.into())),
+                _ => open_database_error(&target, &error.into()),
+            })?;
         }
         let scratch = Scratch::open(&target).map_err(|error| open_database_error(&target, &error))?;
         Ok(Build { kind, label, target, flags, entries: Entries::default(), scratch, context: context.clone() })

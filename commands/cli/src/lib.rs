@@ -18,7 +18,7 @@ mod getopt;
 mod start;
 
 pub use getopt::{BadOption, Getopt};
-pub use start::{early, start, start_set_gid};
+pub use start::{early, show_interfaces, start, start_set_gid};
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! How every command begins: log, options, main.cf.
 
 use posthaste_config::{Config, ConfigError, directory};
-use posthaste_log::{Kind, Logger, warn};
+use posthaste_log::{Kind, Logger, verbose, warn};
 use std::path::Path;
 
 /// Where lines go until main.cf is read: to syslog and standard error, under the bare name of the program.
@@ -30,6 +30,18 @@ pub fn start_set_gid(program: &str, directory: Option<&Path>, caller_is_root: bo
         )));
     }
     load(program, &directory)
+}
+
+/// What `-v` tells of the machine before anything else, as Postfix words it; nothing without `-v`.
+pub fn show_interfaces(log: &Logger) {
+    if log.verbose() == 0 {
+        return;
+    }
+    let addresses = posthaste_system::interfaces::interface_addresses().unwrap_or_default();
+    let four = addresses.iter().filter(|a| a.address.is_ipv4()).count();
+    verbose!(log, "name_mask: all");
+    verbose!(log, "inet_addr_local: configured {four} IPv4 addresses");
+    verbose!(log, "inet_addr_local: configured {} IPv6 addresses", addresses.len() - four);
 }
 
 fn load(program: &str, directory: &Path) -> Result<(Config, Logger), ConfigError> {

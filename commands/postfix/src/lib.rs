@@ -10,7 +10,7 @@ mod manual;
 
 use posthaste_cli::Getopt;
 use posthaste_config::{Config, directory};
-use posthaste_log::{Kind, Logger, error, fatal, info};
+use posthaste_log::{Kind, Logger, error, fatal};
 use posthaste_system::credentials::Identity;
 use posthaste_system::users;
 use std::ffi::OsString;
@@ -150,9 +150,7 @@ impl Place {
                 config.file()
             )));
         }
-        if verbose {
-            show_interfaces(early);
-        }
+        posthaste_cli::show_interfaces(&early.with_verbose(u32::from(verbose)));
         posthaste_log::open(&config, Kind::Control, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
         let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;
         Ok(Place {
@@ -171,15 +169,6 @@ impl Place {
             config,
         })
     }
-}
-
-/// What `postfix -v` tells of the machine, as Postfix words it.
-fn show_interfaces(log: &Logger) {
-    let addresses = posthaste_system::interfaces::interface_addresses().unwrap_or_default();
-    let four = addresses.iter().filter(|a| a.address.is_ipv4()).count();
-    info!(log, "name_mask: all");
-    info!(log, "inet_addr_local: configured {four} IPv4 addresses");
-    info!(log, "inet_addr_local: configured {} IPv6 addresses", addresses.len() - four);
 }
 
 fn print(text: &str) {

@@ -3,6 +3,7 @@
 mod flush;
 mod list;
 mod print;
+mod trace;
 
 use posthaste_cli::{Getopt, Manual, Opt};
 use posthaste_config::Config;
@@ -47,7 +48,7 @@ pub const MANUAL: Manual = Manual {
             argument: "site",
             text: "Try to deliver all mail for this destination now. It must be listed in fast_flush_domains; an address is written in [].",
         },
-        Opt { flag: "-v", argument: "", text: "Verbose logging, for the superuser only." },
+        Opt { flag: "-v", argument: "", text: "Verbose logging, for the superuser only: also what showq(8) says, item by item." },
     ],
     sections: &[
         (
@@ -135,6 +136,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     let (config, logger) =
         posthaste_cli::start_set_gid("postqueue", directory.as_deref(), uid.is_root()).map_err(|error| error.to_string())?;
     *log = logger.with_verbose(verbose);
+    posthaste_cli::show_interfaces(log);
     if !getopt.operands().is_empty() {
         return Err(USAGE.into());
     }

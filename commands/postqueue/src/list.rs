@@ -2,10 +2,11 @@
 
 use crate::Caller;
 use crate::print::{Json, Table};
+use crate::trace::Trace;
 use posthaste_config::{Config, system_reason};
 use posthaste_ipc::frame;
 use posthaste_ipc::showq::{END, MESSAGE, RECIPIENTS, Recipients};
-use posthaste_log::{Logger, warn};
+use posthaste_log::{Logger, verbose, warn};
 use posthaste_queue::Queue;
 use posthaste_queue::listing::{Listed, ListedRecipient, Listing};
 use posthaste_system::credentials::Identity;
@@ -14,6 +15,8 @@ use std::os::unix::net::UnixStream;
 
 /// A listing that has an end.
 pub trait Printer: Listing {
+    /// Before the first message: the listing has begun.
+    fn begin(&mut self) {}
     /// After the last message.
     fn finish(&mut self) -> io::Result<()>;
 }
@@ -22,13 +25,18 @@ pub trait Printer: Listing {
 pub fn list(config: &Config, json: bool, caller: &Caller, log: &Logger) -> Result<(), String> {
     let bad = |error: posthaste_config::ConfigError| error.to_string();
     let empty = config.text("empty_address_recipient").map_err(bad)?;
+    let socket = format!("public/{}", config.text("showq_service_name").map_err(bad)?);
     let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     let mut printer: Box<dyn Printer + '_> = if json {
         Box::new(Json::new(out, empty, log))
     } else {
         Box::new(Table::new(out, empty, config.bool("enable_long_queue_ids").map_err(bad)?, log))
     };
-    let path = config.queue_directory().join("public").join(config.text("showq_service_name").map_err(bad)?);
+    if log.verbose() > 0 {
+        printer = Box::new(Trace::new(printer, &socket, log));
+    }
+    verbose!(log, "connect to subsystem {socket}");
+    let path = config.queue_directory().join(&socket);
     let listed = match UnixStream::connect(path) {
         Ok(stream) => {
             let timeout = config.time("ipc_timeout").map_err(bad)?;
@@ -58,7 +66,12 @@ pub fn list(config: &Config, json: bool, caller: &Caller, log: &Logger) -> Resul
 fn copy(stream: impl Read, printer: &mut dyn Printer) -> io::Result<()> {
     let malformed = |_| io::Error::from(io::ErrorKind::InvalidData);
     let mut reader = frame::Reader::new(stream);
+    let mut begun = false;
     while let Some((kind, request, payload)) = reader.receive()? {
+        if !begun {
+            printer.begin();
+            begun = true;
+        }
         let frame = frame::Frame { kind, request, payload: &payload };
         match kind {
             MESSAGE => printer.message(&frame.value::<Listed>().map_err(malformed)?)?,
