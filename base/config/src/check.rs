@@ -134,8 +134,9 @@ pub struct Names {
     pub table: BTreeSet<String>,
     /// Errors in values that were looked through for names; each once.
     pub faults: BTreeSet<String>,
-    /// Names that values refer to and that nothing defines: as they are reported, `FILE: undefined parameter: NAME` (S-CONF-05).
-    pub undefined: BTreeSet<String>,
+    /// Names that values refer to and that nothing defines, each once, in the order in which they were found: as they are reported,
+    /// `FILE: undefined parameter: NAME` (S-CONF-05).
+    pub undefined: Vec<String>,
 }
 
 /// Where a value stands: the file's name for messages, and names that are defined there only (`-o` of the same service).
@@ -197,7 +198,10 @@ impl Names {
                 return;
             }
             if !origin.config.is_set(name) && !origin.local.iter().any(|(local, _)| *local == name) {
-                self.undefined.insert(format!("{}: undefined parameter: {name}", origin.file));
+                let warning = format!("{}: undefined parameter: {name}", origin.file);
+                if !self.undefined.contains(&warning) {
+                    self.undefined.push(warning);
+                }
             }
             self.user.insert(name.to_owned());
         });

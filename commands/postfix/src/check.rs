@@ -3,7 +3,7 @@
 use crate::{Failed, Place, install};
 use posthaste_config::check::{Names, unused};
 use posthaste_config::master_cf::MasterFile;
-use posthaste_config::system_reason;
+use posthaste_config::{ConfigError, system_reason};
 use posthaste_log::{fatal, warn};
 use std::fs::{DirBuilder, Metadata, symlink_metadata};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
@@ -36,6 +36,10 @@ pub(crate) const DIRECTORIES: [(&str, Owner, bool, u32); 15] = [
     ("trace", Owner::Mail, false, 0o700),
 ];
 
+/// Postfix's scripts ask postconf again for each parameter that they need, and every time it warns of names that nothing defines or reads. Who
+/// counts lines gets as many.
+const ASKED_BY_CHECK: usize = 20;
+
 /// Directories of a chroot jail below the queue directory that hold copies of the system's.
 const JAIL: [&str; 6] = ["etc", "lib", "lib32", "lib64", "bin", "usr"];
 
@@ -46,7 +50,7 @@ pub fn check(place: &Place) -> Result<(), Failed> {
         fatal!(place.log, "no {} file found", master_cf.display());
         return Err(Failed);
     }
-    let master = warn_about_names(place)?;
+    let master = warn_about_names(place, ASKED_BY_CHECK)?;
     create_missing(place)?;
     install::require_postlog(place, &master)?;
     repair_queue(place)?;
@@ -205,18 +209,25 @@ fn files(folder: &Path) -> Vec<(String, Metadata)> {
     below(folder).into_iter().map(|(path, meta)| (path.replacen("/./", "/", 1), meta)).collect()
 }
 
-/// Names that nothing reads go to standard error, in the name of postconf(1) as in Postfix; what cannot be read is fatal.
-fn warn_about_names(place: &Place) -> Result<MasterFile, Failed> {
-    let failed = |error: posthaste_config::ConfigError| {
+/// Warns of names in main.cf and master.cf that nothing reads or defines; what cannot be read is fatal.
+fn warn_about_names(place: &Place, repeat: usize) -> Result<MasterFile, Failed> {
+    tell_names(place, repeat).map_err(|error| {
         fatal!(place.log, "{error}");
         Failed
-    };
-    let master = MasterFile::load(&place.directory).map_err(failed)?;
+    })
+}
+
+/// The same for commands that go on in any case. Warnings go to standard error, in the name of postconf(1) as in Postfix.
+pub fn tell_names(place: &Place, repeat: usize) -> Result<MasterFile, ConfigError> {
+    let master = MasterFile::load(&place.directory)?;
     let mut warnings = master.warnings.clone();
-    warnings.extend(unused(&place.config, &master, &Names::collect(&place.config, &master)));
-    master.entries(&place.config, &mut warnings).map_err(failed)?;
-    for warning in warnings {
-        eprintln!("{}: warning: {warning}", place.commands.join("postconf").display());
+    let names = Names::collect(&place.config, &master);
+    warnings.extend(unused(&place.config, &master, &names));
+    master.entries(&place.config, &mut warnings)?;
+    warnings.splice(0..0, names.undefined);
+    let postconf = place.commands.join("postconf");
+    for _ in 0..repeat {
+        warnings.iter().for_each(|warning| eprintln!("{}: warning: {warning}", postconf.display()));
     }
     Ok(master)
 }

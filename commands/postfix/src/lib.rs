@@ -76,7 +76,20 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
-    match operands.first().map_or("", String::as_str) {
+    let command = operands.first().map_or("", String::as_str);
+    // How often Postfix asks postconf, which warns each time (see `check`).
+    let asked = match command {
+        "abort" | "flush" | "reload" | "status" | "stop" => 1,
+        "logrotate" => 4,
+        "set-permissions" | "upgrade-permissions" => 17,
+        "upgrade-configuration" => 19,
+        _ => 0,
+    };
+    if asked > 0 {
+        // A configuration that is wrong is told by those who need it.
+        let _ = check::tell_names(place, asked);
+    }
+    match command {
         "abort" => control::abort(place),
         "check" => check::check(place),
         "flush" => control::flush(place),

@@ -9,7 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_address::list::AddressList;
 use posthaste_address::token::{self, Form};
-use posthaste_log::{info, warn};
+use posthaste_log::{Logger, info, warn};
 use posthaste_mime::checks::{Action, Verdict};
 use posthaste_mime::{Block, Fault, Handler, Header, HeadersEnd, header_name_len};
 use posthaste_queue::clock::mail_date;
@@ -61,6 +61,25 @@ pub(crate) struct Content {
     /// To be bounced, with status and text.
     pub bounced: Option<(String, BString)>,
     rejected: Option<Rejected>,
+    pub oversize: Oversize,
+}
+
+/// Bytes that Postfix writes to a queue file at a time.
+const BUFFER: u64 = 4096;
+
+/// A queue file that may not be as large as it would be. Postfix cannot write the last of it when it is given up, and says so: so does this when
+/// it is dropped.
+pub(crate) struct Oversize {
+    log: Logger,
+    exceeded: bool,
+}
+
+impl Drop for Oversize {
+    fn drop(&mut self) {
+        if self.exceeded {
+            warn!(self.log, "mail_stream_cleanup: close error");
+        }
+    }
 }
 
 impl Content {
@@ -122,6 +141,7 @@ impl Content {
             fault: None,
             bounced: None,
             rejected: None,
+            oversize: Oversize { log: profile.log.clone(), exceeded: false },
         })
     }
 
@@ -179,12 +199,23 @@ impl Content {
             text = rest;
         }
         self.writer.record(if whole { RecordType::NORMAL } else { RecordType::CONTINUED }, text)?;
+        self.check_size(!self.flags.bounce)
+    }
+
+    /// Refuses a message whose file is larger than `message_size_limit`. As long as more is to come (`block`), Postfix finds out when a block of
+    /// its buffer is written; a sender that counts itself, like smtpd, may give up before that, with another line in the log.
+    pub fn check_size(&mut self, block: bool) -> Result<(), Rejected> {
         let limit = self.profile.message_size_limit;
-        if limit > 0 && self.writer.offset() > limit && self.bounced.is_none() {
-            warn!(self.profile.log, "{}: queue file size limit exceeded", self.id());
-            return self.refuse(Rejected::TooBig, "5.3.4", "message file too big".into());
+        let size = self.writer.offset();
+        if limit == 0 || size <= limit || self.bounced.is_some() {
+            return Ok(());
         }
-        Ok(())
+        self.oversize.exceeded = !self.flags.bounce;
+        if block && size / BUFFER * BUFFER <= limit {
+            return Ok(());
+        }
+        warn!(self.profile.log, "{}: queue file size limit exceeded", self.id());
+        self.refuse(Rejected::TooBig, "5.3.4", "message file too big".into())
     }
 
     fn put_lines(&mut self, text: &[u8]) -> Result<(), Rejected> {

@@ -123,10 +123,13 @@ impl Message {
             warn!(self.content.profile.log, "{}: message ended before its end record", self.content.id());
             return Err(Rejected::BadRecords);
         }
+        if let Err(rejected) = self.content.check_size(false) {
+            return Err(self.content.reject(rejected));
+        }
         let bounced = self.content.bounce()?;
         let held = self.content.flags.hold && !bounced;
         let reported = self.content.report_expanded()? || bounced;
-        let Content { mut writer, mut envelope, .. } = self.content.close()?;
+        let Content { mut writer, mut envelope, oversize: _, .. } = self.content.close()?;
         envelope.recipients.shrink_to_fit();
         let complete = envelope.recipients.len() == envelope.recipient_count as usize;
         let to = if held { QueueName::Hold } else { QueueName::Incoming };

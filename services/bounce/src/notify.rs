@@ -3,7 +3,7 @@
 use crate::settings::{Settings, Text};
 use bstr::{BStr, ByteSlice};
 use posthaste_address::Address;
-use posthaste_cleanup_protocol::{Flags, Message, Profile, Rejected};
+use posthaste_cleanup_protocol::{Accepted, Flags, Message, Profile, Rejected};
 use posthaste_delivery::verp;
 use posthaste_dsn::report::{Letter, Original, Purpose, Report};
 use posthaste_ipc::bounce::{Kind, Notice};
@@ -168,8 +168,12 @@ impl Notifier {
                 }
             }
             Purpose::Failure => {
+                let job = about.job((&null, &notice.sender, false), &settings.failure, "sender non-delivery");
                 if any_due {
-                    make(about.job((&null, &notice.sender, false), &settings.failure, "sender non-delivery"), true);
+                    make(job, true);
+                } else {
+                    // Nothing is lost if this fails.
+                    let _ = self.write(&job, true, false);
                 }
                 if let Some(to) = &settings.bounce_notice_recipient {
                     make(about.job(copy(to), &settings.failure, "postmaster non-delivery"), false);
@@ -215,7 +219,7 @@ impl Notifier {
         // RFC 3461 §6.2: only failures return the content, and only if the sender did not decline.
         let whole = job.purpose == Purpose::Failure && !job.copy && notice.ret != 2;
         let headers = !whole || notice.content_length > self.settings.bounce_size_limit;
-        let (id, accepted) = self.write(job, headers)?;
+        let Some((id, accepted)) = self.write(job, headers, true)? else { return Ok(None) };
         job.text.warn(&self.log);
         if let Some(file) = accepted.file {
             Committer::commit_now(file)?;
@@ -225,7 +229,9 @@ impl Notifier {
         Ok(accepted.envelope.map(|envelope| NewMessage { queue: QueueName::Incoming, id, envelope: Some(envelope) }))
     }
 
-    fn write(&self, job: &Job<'_>, headers: bool) -> Result<(QueueId, posthaste_cleanup_protocol::Accepted), Failure> {
+    /// Writes the report, as far as anyone wants it: Postfix begins one before it finds out that the sender wants none, and gives it up; what
+    /// remains is the line that cleanup logs about its message id.
+    fn write(&self, job: &Job<'_>, headers: bool, wanted: bool) -> Result<Option<(QueueId, Accepted)>, Failure> {
         let notice = job.notice;
         let smtputf8 = notice.sender_options & SMTPUTF8 != 0;
         let flags =
@@ -259,6 +265,9 @@ impl Notifier {
             text: if job.copy { "" } else { &job.text.text },
         };
         report.begin(&letter, &mut put)?;
+        if !wanted {
+            return Ok(None);
+        }
         let mut any = false;
         self.each(job, &mut |record| {
             any = true;
@@ -277,7 +286,7 @@ impl Notifier {
         report.end(&mut |line| message.record(RecordType::NORMAL, line.as_bstr()))?;
         message.record(RecordType::EXTRACTED, BStr::new(""))?;
         message.record(RecordType::END, BStr::new(""))?;
-        Ok((id, message.finish()?))
+        Ok(Some((id, message.finish()?)))
     }
 
     fn each(&self, job: &Job<'_>, tell: &mut dyn FnMut(&LogRecord) -> Result<(), Rejected>) -> Result<(), Failure> {

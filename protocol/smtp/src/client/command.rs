@@ -189,7 +189,8 @@ pub fn xforward(client: &Client<'_>, takes: Xforward) -> Vec<Vec<u8>> {
     for group in groups {
         let mut line = b"XFORWARD".to_vec();
         for (taken, name, value) in group {
-            if !taken || value.is_empty() {
+            // What was not found out about the original client is not told either.
+            if !taken || value.is_empty() || *value == b"unknown" {
                 continue;
             }
             line.push(b' ');

@@ -357,4 +357,7 @@ fn xforward_commands() {
     let commands = xforward(&local, all);
     assert_eq!(commands, [b"XFORWARD SOURCE=LOCAL\r\n".to_vec()]);
     assert!(xforward(&client, Xforward::default()).is_empty());
+    // What the server of the client did not find out is left out.
+    let nameless = Client { name: b"unknown", addr: b"192.0.2.11", port: b"unknown", ..Client::default() };
+    assert_eq!(xforward(&nameless, all), [b"XFORWARD ADDR=192.0.2.11\r\n".to_vec()]);
 }
