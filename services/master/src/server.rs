@@ -398,6 +398,11 @@ impl Master {
             } else if bad && running.since.elapsed() < SHORT_LIFE {
                 self.services[at].held_until = Some(Instant::now() + PAUSE);
             }
+            let service = &mut self.services[at];
+            // Nobody may ask for a service that works by itself, such as the queue manager, before its next wakeup: that is minutes away.
+            if bad && service.entry.wakeup.is_some_and(|wakeup| !wakeup.only_if_used) {
+                service.wake_at = Some(service.held_until.unwrap_or_else(Instant::now));
+            }
             self.watch(at);
         }
     }
