@@ -40,6 +40,14 @@ impl Settings {
         Ok(Settings { interfaces, protocols, known_ports, backlog: limit.clamp(1024, 65535) as i32, owner })
     }
 
+    /// Keeps listening where `now` does: addresses change only with a new start, as in Postfix, so that a mistake in `inet_interfaces` does not
+    /// cut a running host off. `true`: these settings would have had others.
+    pub(crate) fn keep_interfaces(&mut self, now: &Settings) -> bool {
+        let differ = self.interfaces != now.interfaces;
+        self.interfaces.clone_from(&now.interfaces);
+        differ
+    }
+
     fn port(&self, name: &str) -> Option<u16> {
         if let Some((_, port)) = self.known_ports.iter().find(|(known, _)| known == name) {
             return Some(*port);
@@ -114,6 +122,11 @@ pub(crate) fn endpoints(entry: &MasterEntry, settings: &Settings, file: &Path) -
         ServiceKind::Fifo => Ok(vec![Endpoint::Fifo(path())]),
         ServiceKind::Inet => inet(entry, settings, file),
     }
+}
+
+/// Whether an entry listens on the addresses of `inet_interfaces`.
+pub(crate) fn follows_interfaces(entry: &MasterEntry) -> bool {
+    entry.kind == ServiceKind::Inet && host_and_service(&entry.service).0.is_empty()
 }
 
 fn inet(entry: &MasterEntry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {

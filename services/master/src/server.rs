@@ -67,6 +67,8 @@ pub(crate) struct Master {
     throttle: Duration,
     environment: Vec<(String, String)>,
     services: Vec<Service>,
+    /// Of the configuration in use.
+    settings: Option<Settings>,
     /// Processes that drain, or whose service is gone, with their program for the log.
     leaving: HashMap<i32, PathBuf>,
     epoll: OwnedFd,
@@ -99,6 +101,7 @@ impl Master {
             throttle: Duration::from_secs(60),
             environment: Vec::new(),
             services: Vec::new(),
+            settings: None,
             leaving: HashMap::new(),
             epoll,
             signals,
@@ -124,7 +127,8 @@ impl Master {
         let throttle = config.time("service_throttle_time").map_err(bad)?;
         let environment = environment(&config.text("import_environment").map_err(bad)?, &self.directory);
         let programs = PathBuf::from(config.text("daemon_directory").map_err(bad)?);
-        let settings = Settings::read(config, self.owner)?;
+        let mut settings = Settings::read(config, self.owner)?;
+        let moved = self.settings.as_ref().is_some_and(|now| settings.keep_interfaces(now));
         let file = self.directory.join("master.cf");
         let master_cf = MasterFile::load(&self.directory).map_err(bad)?;
         let mut warnings = config.warnings().to_vec();
@@ -152,6 +156,13 @@ impl Master {
         for warning in warnings {
             warn!(self.log, "{warning}");
         }
+        if moved {
+            for entry in self.services.iter().map(|service| &service.entry).filter(|entry| listen::follows_interfaces(entry)) {
+                warn!(self.log, "service {}: ignoring inet_interfaces change", entry.service);
+            }
+            warn!(self.log, "to change inet_interfaces, stop and start Postfix");
+        }
+        self.settings = Some(settings);
         let mut old = std::mem::take(&mut self.services);
         for service in &mut old {
             self.unwatch(service);
