@@ -49,8 +49,8 @@ pub fn parse(text: &[u8]) -> Vec<Destination> {
             }
             c if c.is_ascii_whitespace() => {
                 let next = text[at..].iter().find(|c| !c.is_ascii_whitespace());
-                // `user @ domain` is one address.
-                if !matches!(word.last(), Some(b'@' | b'.')) && !matches!(next, Some(b'@' | b'.')) {
+                // `user @ domain` is one address, and `| "command"`, as postalias(1) stores `|"command"`, one command.
+                if word != b"|" && !matches!(word.last(), Some(b'@' | b'.')) && !matches!(next, Some(b'@' | b'.')) {
                     finish(&mut word, &mut found);
                 }
             }
@@ -121,6 +121,10 @@ mod tests {
     fn forms() {
         assert_eq!(parse(b"alice, bob,carol"), [a("alice"), a("bob"), a("carol")]);
         assert_eq!(parse(b"\"|/bin/cat > /tmp/x; echo done\""), [Destination::Command("/bin/cat > /tmp/x; echo done".into())]);
+        // S-LOCAL, S-LIST-06: seen from Postfix 3.7.11.
+        for quoted in [&b"|\"cat >> /tmp/x\", bob"[..], b"| \"cat >> /tmp/x\" bob", b"|\"cat >> /tmp/x\";bob"] {
+            assert_eq!(parse(quoted), [Destination::Command("cat >> /tmp/x".into()), a("bob")], "{}", quoted.as_bstr());
+        }
         assert_eq!(parse(b"/var/tmp/filed"), [Destination::File("/var/tmp/filed".into())]);
         assert_eq!(parse(b":include:/etc/postfix/members"), [Destination::Include("/etc/postfix/members".into())]);
         assert_eq!(parse(b"bob, \"carol\"@example.com"), [a("bob"), a("carol@example.com")]);

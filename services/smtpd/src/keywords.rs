@@ -1,5 +1,5 @@
 //! What is looked up for each client when it connects: EHLO keywords to leave out, exemption from the rule on bare newlines, who may use
-//! XCLIENT, XFORWARD and XVERP.
+//! XCLIENT, XFORWARD and XVERP, whose dialogue is logged.
 
 use posthaste_config::{Config, split_list};
 use posthaste_log::warn;
@@ -15,6 +15,7 @@ pub struct Keywords {
     xclient: AddressList,
     xforward: AddressList,
     verp: AddressList,
+    debug: AddressList,
     log: posthaste_log::Logger,
 }
 
@@ -37,6 +38,7 @@ impl Keywords {
             xclient: clients("smtpd_authorized_xclient_hosts")?,
             xforward: clients("smtpd_authorized_xforward_hosts")?,
             verp: clients("smtpd_authorized_verp_clients")?,
+            debug: clients("debug_peer_list")?,
             log: log.clone(),
         })
     }
@@ -55,6 +57,7 @@ impl Keywords {
             xclient: matches(&self.xclient),
             xforward: matches(&self.xforward),
             verp: matches(&self.verp),
+            debug: self.log.verbose() > 0 || matches(&self.debug),
         }
     }
 }

@@ -370,6 +370,9 @@ impl<M: Message> Session<M> {
         let filtered = settings.command_filter.as_ref().and_then(|filter| filter(line.as_bstr()));
         let line = filtered.as_ref().map_or(line, |filtered| filtered.as_slice());
         self.record("In:  ", line);
+        if self.rules.debug {
+            self.log(Level::Info, format!("< {}: {}", self.label(), lines::printable(line)));
+        }
         // A NUL ends the line, as in Postfix, where lines are C strings.
         let line = line.find_byte(0).map_or(line, |end| &line[..end]);
         if settings.smtputf8 && std::str::from_utf8(line).is_err() {
@@ -489,6 +492,9 @@ impl<M: Message> Session<M> {
         self.output.extend_from_slice(&text.as_bytes()[..end]);
         self.output.extend_from_slice(b"\r\n");
         self.record("Out: ", &text.as_bytes()[..end]);
+        if self.rules.debug {
+            self.log(Level::Info, format!("> {}: {}", self.label(), &text[..end]));
+        }
     }
 
     fn record(&mut self, tag: &str, text: &[u8]) {

@@ -233,6 +233,8 @@ pub struct Rules {
     pub xforward: bool,
     /// `smtpd_authorized_verp_clients` matches.
     pub verp: bool,
+    /// The dialogue goes to the log: `debug_peer_list` matches, or `-v`.
+    pub debug: bool,
 }
 
 /// EHLO keywords that can be discarded.
