@@ -152,6 +152,7 @@ for _ in range(100):
     if not queue_ids():
         break
     time.sleep(0.1)
+check(grep("postfix/master: warning: process /usr/lib/postfix/sbin/qmgr pid \\d+ (killed by signal|exit status)"), "S-SEC-06: the process died of it")
 check(not queue_ids("incoming", "active"), f"S-SEC-06: with no memory to be had mail goes through in the end: {queue_ids()}")
 arrived = sum(line == "." for r in host.servers["mx1"].records for line in r)
 check(arrived >= 1 + 20 + 200 + 1 + 180, f"S-SEC-06: all of it: {arrived}")
