@@ -23,10 +23,13 @@ install: build ## lay down DESTDIR as Debian's Postfix is laid out
 features:    ## each row of docs/features.md with its tests, and those without
 	@tests/features
 
+parity-fuzz: ## SEED=1 COUNT=100: random sessions and configurations, put to Postfix and to ours (root)
+	@$(MAKE) -s install DESTDIR=$(abspath $(TARGET))/tree && tests/parity/fuzz --tree $(abspath $(TARGET))/tree --seed $(or $(SEED),1) --count $(or $(COUNT),100)
+
 bench:       ## the benchmark beside Debian's Postfix (root)
 	@$(MAKE) -s install DESTDIR=$(abspath $(TARGET))/tree && bench/bench --mta postfix --tree $(abspath $(TARGET))/tree $(BENCH)
 
 fmt:         ## format the source
 	cargo fmt --all
 
-.PHONY: help build run test install features bench fmt
+.PHONY: help build run test install features bench fmt parity-fuzz
