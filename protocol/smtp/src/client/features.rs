@@ -81,14 +81,15 @@ impl Discard {
         self.words.is_empty()
     }
 
-    /// Whether to say nothing about it in the log.
+    /// Whether to say nothing about it in the log. As in the server, Postfix's log does not know ENHANCEDSTATUSCODES.
     pub fn is_silent(&self) -> bool {
-        self.silent
+        self.silent || self.words.contains(&"ENHANCEDSTATUSCODES")
     }
 
-    /// The words, for the log.
+    /// The words, for the log, with Postfix's odd name for one of them.
     pub fn words(&self) -> String {
-        self.words.join(" ")
+        let words: Vec<&str> = self.words.iter().map(|word| if *word == "SMTPUTF8" { "EHLO_MASK_SMTPUTF8" } else { word }).collect();
+        words.join(" ")
     }
 
     fn has(&self, word: &BStr) -> bool {

@@ -24,6 +24,10 @@ pub fn extract(word: &[u8], strict: bool) -> Result<Address, BadAddress> {
     if strict && tokens.iter().any(|token| matches!(token, Token::Comment | Token::Special(b'<' | b'>' | b';'))) {
         return Err(BadAddress);
     }
+    // Nothing but comments is the null address.
+    if tokens.iter().all(|token| *token == Token::Comment) {
+        return Ok(Address::empty());
+    }
     one_mailbox(&tokens)
 }
 
@@ -46,7 +50,7 @@ fn tokens(text: &[u8]) -> Result<Vec<Token>, BadAddress> {
             b' ' | b'\t' => {}
             b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' => tokens.push(Token::Special(c)),
             b'(' => {
-                at = comment_end(text, at).ok_or(BadAddress)?;
+                at = comment_end(text, at);
                 tokens.push(Token::Comment);
             }
             b')' | b']' => return Err(BadAddress),
@@ -67,8 +71,11 @@ fn tokens(text: &[u8]) -> Result<Vec<Token>, BadAddress> {
                 tokens.push(Token::Word(word));
             }
             b'[' => {
-                let end = at + text[at..].find_byte(b']').ok_or(BadAddress)?;
-                tokens.push(Token::Word(text[at - 1..=end].to_vec()));
+                // A literal that is not closed is closed, as Postfix does.
+                let end = text[at..].find_byte(b']').map_or(text.len(), |length| at + length);
+                let mut word = text[at - 1..end].to_vec();
+                word.push(b']');
+                tokens.push(Token::Word(word));
                 at = end + 1;
             }
             _ => {
@@ -92,18 +99,20 @@ fn tokens(text: &[u8]) -> Result<Vec<Token>, BadAddress> {
     Ok(tokens)
 }
 
-fn comment_end(text: &[u8], mut at: usize) -> Option<usize> {
+/// Where the comment ends; one that is not closed goes on to the end.
+fn comment_end(text: &[u8], mut at: usize) -> usize {
     let mut depth = 1;
     while depth > 0 {
-        match *text.get(at)? {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            b'\\' => at += 1,
-            _ => {}
+        match text.get(at) {
+            None => return at,
+            Some(b'(') => depth += 1,
+            Some(b')') => depth -= 1,
+            Some(b'\\') => at += 1,
+            Some(_) => {}
         }
         at += 1;
     }
-    Some(at)
+    at
 }
 
 /// Exactly one mailbox: an addr-spec, or a phrase with a route-addr, or either inside a group.
@@ -212,10 +221,13 @@ mod tests {
             ("<a@y>,", "a@y"),
             ("<alice@>", "alice@"),
             ("<søren@example.org>", "søren@example.org"),
+            ("<x@[127.0.0.1>", "x@[127.0.0.1]"),
+            ("<x(comment@y>", "x"),
+            ("<(c>", ""),
         ] {
             assert_eq!(lax(word).as_deref(), Some(address), "{word}");
         }
-        for word in ["<a b@y>", "alice bob", "<x@y>foo", "<x@y><z@y>", "<alice+ext'q;x@example.com>", "<a(b@y>", "<a\\", "<a]@b>"] {
+        for word in ["<a b@y>", "alice bob", "<x@y>foo", "<x@y><z@y>", "<alice+ext'q;x@example.com>", "<a\\", "<a]@b>"] {
             assert_eq!(lax(word), None, "{word}");
         }
     }

@@ -1,6 +1,6 @@
 //! What each command does (RFC 5321 §4.1.1 and the extensions), up to the check that the caller makes and from its verdict on.
 
-use super::address;
+use super::address::{self, BadAddress};
 use super::lines;
 use super::session::{Level, Opening, Session, State};
 use super::types::*;
@@ -62,7 +62,7 @@ impl<M: Message> Session<M> {
             }
             Verdict::BadAddress => {
                 let (command, reply) = match check {
-                    Check::Mail => ("MAIL", "501 5.1.7 Bad sender address syntax"),
+                    Check::SenderAddress => ("MAIL", "501 5.1.7 Bad sender address syntax"),
                     Check::Verify => ("VRFY", "501 5.1.3 Bad recipient address syntax"),
                     _ => ("RCPT", "501 5.1.3 Bad recipient address syntax"),
                 };
@@ -88,9 +88,9 @@ impl<M: Message> Session<M> {
     /// What a refused command leaves behind: nothing.
     fn drop_refused(&mut self, check: Check) {
         match check {
-            Check::Mail => self.transaction = None,
+            Check::SenderAddress | Check::Mail => self.transaction = None,
             Check::Helo => self.helo = self.former_helo.take(),
-            Check::Recipient | Check::Verify => self.candidate = None,
+            Check::RecipientAddress | Check::Recipient | Check::Verify => self.candidate = None,
             Check::Connect | Check::Data | Check::EndOfMessage | Check::Etrn => {}
         }
     }
@@ -102,6 +102,8 @@ impl<M: Message> Session<M> {
                 self.state = State::Command;
             }
             Check::Helo => self.greet_back(),
+            Check::SenderAddress => self.mail_with_parameters(),
+            Check::RecipientAddress => self.rcpt_with_parameters(),
             Check::Mail => {
                 if self.settings.delay_open {
                     self.succeed("250 2.1.0 Ok");
@@ -174,6 +176,9 @@ impl<M: Message> Session<M> {
             (true, keyword::CHUNKING, "CHUNKING"),
         ];
         let discard = self.rules.discard;
+        if let Some(words) = keyword::words(discard) {
+            self.log(Level::Info, format!("discarding EHLO keywords: {words}"));
+        }
         let mut words = offers.iter().filter(|(on, bit, _)| *on && discard & bit == 0).map(|(_, _, word)| *word).peekable();
         while let Some(word) = words.next() {
             // The first line is the host name, so there always is a last one.
@@ -201,23 +206,15 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.7 Bad sender address syntax");
         };
-        let Ok(sender) = address::extract(written, self.settings.strict_envelopes) else {
-            return self.bad_address("MAIL", written, "501 5.1.7 Bad sender address syntax");
+        let sender = match self.extract(written) {
+            Ok(sender) => sender,
+            Err(BadAddress) => return self.bad_address("MAIL", written, "501 5.1.7 Bad sender address syntax"),
         };
-        let parameters = match self.mail_parameters(rest) {
-            Ok(parameters) => parameters,
-            Err(reply) => return self.fail(&reply),
-        };
-        if !parameters.verp.is_empty() && sender.is_empty() {
-            return self.fail("503 5.5.4 Error: XVERP requires non-null sender");
-        }
-        if self.settings.strict_smtputf8 && !parameters.smtputf8 && !sender.as_bytes().is_ascii() {
-            return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
-        }
         self.written = BString::from(written);
+        self.unread_parameters = BString::from(rest);
         self.transaction = Some(Box::new(Transaction {
             sender,
-            parameters,
+            parameters: MailParameters::default(),
             first_recipient: None,
             recipients: 0,
             overshoot: 0,
@@ -227,6 +224,33 @@ impl<M: Message> Session<M> {
             actions: Vec::new(),
             spoiled: None,
         }));
+        self.state = State::Checking(Check::SenderAddress);
+    }
+
+    /// The rest of MAIL, once the address is known to be one.
+    fn mail_with_parameters(&mut self) {
+        let rest = std::mem::take(&mut self.unread_parameters);
+        let parsed = self.mail_parameters(&rest);
+        let strict_smtputf8 = self.settings.strict_smtputf8;
+        let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        let sender = &transaction.sender;
+        let failed = match parsed {
+            Err(reply) => Some(reply),
+            Ok(parameters) if !parameters.verp.is_empty() && sender.is_empty() => {
+                Some("503 5.5.4 Error: XVERP requires non-null sender".into())
+            }
+            Ok(parameters) if strict_smtputf8 && !parameters.smtputf8 && !sender.as_bytes().is_ascii() => {
+                Some("553 5.6.7 Must declare SMTPUTF8 to send unicode address".into())
+            }
+            Ok(parameters) => {
+                transaction.parameters = parameters;
+                None
+            }
+        };
+        if let Some(reply) = failed {
+            self.transaction = None;
+            return self.fail(&reply);
+        }
         let limit = self.settings.message_size_limit;
         if limit > 0 && self.announced_size > limit {
             let refusal = Refusal { reply: "552 5.3.4 Message size exceeds fixed limit".into(), class: notice::POLICY, log: true };
@@ -249,7 +273,8 @@ impl<M: Message> Session<M> {
                 parameters.size = number(value).ok_or("501 5.5.4 Bad message size syntax")?;
                 // Kept beyond this command, see `announced_size`.
                 self.announced_size = parameters.size;
-            } else if let Some(value) = value_of(word, "BODY").filter(|_| offers(keyword::EIGHTBITMIME)) {
+            } else if let Some(value) = value_of(word, "BODY") {
+                // Understood even where EHLO does not offer it, as Postfix does.
                 parameters.eight_bit = if value.eq_ignore_ascii_case(b"8BITMIME") {
                     Some(true)
                 } else if value.eq_ignore_ascii_case(b"7BIT") {
@@ -305,6 +330,13 @@ impl<M: Message> Session<M> {
         Ok(parameters)
     }
 
+    /// The address of MAIL or RCPT. A domain in UTF-8 is none where SMTPUTF8 is not offered.
+    fn extract(&self, written: &[u8]) -> Result<Address, BadAddress> {
+        let address = address::extract(written, self.settings.strict_envelopes)?;
+        let hidden = self.rules.discard & keyword::SMTPUTF8 != 0;
+        if hidden && address.domain().is_some_and(|domain| !domain.is_ascii()) { Err(BadAddress) } else { Ok(address) }
+    }
+
     fn bad_address(&mut self, command: &str, written: &[u8], reply: &str) {
         let text = format!("Illegal address syntax from {} in {command} command: {}", self.label(), lines::printable(written));
         self.log(Level::Warning, text);
@@ -324,11 +356,21 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.3 Bad recipient address syntax");
         };
-        let address = match address::extract(written, self.settings.strict_envelopes) {
+        let address = match self.extract(written) {
             Ok(address) if !address.is_empty() => address,
             _ => return self.bad_address("RCPT", written, "501 5.1.3 Bad recipient address syntax"),
         };
-        let recipient = match self.recipient_parameters(address, rest) {
+        self.written = BString::from(written);
+        self.unread_parameters = BString::from(rest);
+        self.candidate = Some(Recipient { address, ..Recipient::default() });
+        self.state = State::Checking(Check::RecipientAddress);
+    }
+
+    /// The rest of RCPT, once the address is known to be one.
+    fn rcpt_with_parameters(&mut self) {
+        let rest = std::mem::take(&mut self.unread_parameters);
+        let Some(Recipient { address, .. }) = self.candidate.take() else { return };
+        let recipient = match self.recipient_parameters(address, &rest) {
             Ok(recipient) => recipient,
             Err(reply) => return self.fail(&reply),
         };
@@ -346,7 +388,6 @@ impl<M: Message> Session<M> {
             }
             return;
         }
-        self.written = BString::from(written);
         self.candidate = Some(recipient);
         self.state = State::Checking(Check::Recipient);
     }
@@ -468,6 +509,7 @@ impl<M: Message> Session<M> {
         }
         let mut written = arguments;
         if self.settings.smtputf8
+            && self.rules.discard & keyword::SMTPUTF8 == 0
             && let Some(start) = arguments.len().checked_sub(9)
             && arguments[start..].eq_ignore_ascii_case(b" SMTPUTF8")
         {
@@ -480,6 +522,9 @@ impl<M: Message> Session<M> {
             Ok(address) if !address.is_empty() => address,
             _ => return self.bad_address("VRFY", written, "501 5.1.3 Bad recipient address syntax"),
         };
+        if self.settings.helo_required && self.helo.is_none() {
+            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+        }
         self.written = BString::from(written);
         self.candidate = Some(Recipient { address, ..Recipient::default() });
         self.state = State::Checking(Check::Verify);

@@ -67,8 +67,11 @@ impl<M: Message> Session<M> {
             Lost::Connection => "lost connection",
             Lost::Timeout => "timeout",
         };
-        let line = format!("{}: {word} after {}{bytes} from {}", self.queue_id(), self.place, self.label());
-        self.log(Level::Info, line);
+        // A client that leaves without QUIT when its message is in has done no harm.
+        if how == Lost::Timeout || self.place != "END-OF-MESSAGE" {
+            let line = format!("{}: {word} after {}{bytes} from {}", self.queue_id(), self.place, self.label());
+            self.log(Level::Info, line);
+        }
         self.trouble |= notice::PROTOCOL;
         self.aborted = Some(word);
         if how == Lost::Timeout {

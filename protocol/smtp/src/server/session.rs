@@ -49,6 +49,8 @@ pub struct Session<M> {
     pub(super) candidate: Option<Recipient>,
     /// The argument of the command as the client wrote it.
     pub(super) written: BString,
+    /// What follows the address of MAIL or RCPT, until the address is known to be one.
+    pub(super) unread_parameters: BString,
     /// What a refused HELO leaves in force.
     pub(super) former_helo: Option<BString>,
     pub(super) pending_esmtp: bool,
@@ -145,6 +147,7 @@ impl<M: Message> Session<M> {
             partial: Vec::new(),
             candidate: None,
             written: BString::default(),
+            unread_parameters: BString::default(),
             former_helo: None,
             pending_esmtp: false,
             content_started: false,

@@ -258,6 +258,32 @@ pub mod keyword {
     /// Not announced: no log line about what is discarded.
     pub const SILENT: u32 = 1 << 15;
 
+    /// The discarded keywords as the log lists them: in Postfix's order, and with its odd name for SMTPUTF8. `None` when nothing is
+    /// logged: nothing is discarded, `silent-discard`, or, a quirk, ENHANCEDSTATUSCODES is among them.
+    pub fn words(discard: u32) -> Option<String> {
+        const ORDER: [(&str, u32); 14] = [
+            ("8BITMIME", EIGHTBITMIME),
+            ("AUTH", AUTH),
+            ("ETRN", ETRN),
+            ("PIPELINING", PIPELINING),
+            ("SIZE", SIZE),
+            ("VERP", VERP),
+            ("VRFY", VRFY),
+            ("XCLIENT", XCLIENT),
+            ("XFORWARD", XFORWARD),
+            ("STARTTLS", STARTTLS),
+            ("DSN", DSN),
+            ("EHLO_MASK_SMTPUTF8", SMTPUTF8),
+            ("CHUNKING", CHUNKING),
+            ("REQUIRETLS", REQUIRETLS),
+        ];
+        if discard == 0 || discard & (SILENT | ENHANCEDSTATUSCODES) != 0 {
+            return None;
+        }
+        let words: Vec<&str> = ORDER.iter().filter(|(_, bit)| discard & bit != 0).map(|(word, _)| *word).collect();
+        Some(words.join(" "))
+    }
+
     /// The bit of a keyword, case ignored.
     pub fn bit(name: &str) -> Option<u32> {
         const ALL: [(&str, u32); 16] = [
@@ -269,7 +295,7 @@ pub mod keyword {
             ("AUTH", AUTH),
             ("XCLIENT", XCLIENT),
             ("XFORWARD", XFORWARD),
-            ("XVERP", VERP),
+            ("VERP", VERP),
             ("ENHANCEDSTATUSCODES", ENHANCEDSTATUSCODES),
             ("8BITMIME", EIGHTBITMIME),
             ("DSN", DSN),
@@ -378,9 +404,13 @@ pub enum Check {
     Connect,
     /// HELO restrictions (only if not delayed).
     Helo,
-    /// Sender address, disk space, rate, restrictions (these only if not delayed).
+    /// Whether the sender is an address at all. Its parameters are read only then.
+    SenderAddress,
+    /// Disk space, rate, restrictions (these only if not delayed).
     Mail,
-    /// Recipient address, rate, restrictions.
+    /// Whether the recipient is an address at all. Its parameters are read only then.
+    RecipientAddress,
+    /// Rate, restrictions.
     Recipient,
     /// Data restrictions.
     Data,

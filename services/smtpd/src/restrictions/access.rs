@@ -194,9 +194,9 @@ impl Evaluation<'_> {
             "REDIRECT" => Action::Redirect(text.to_owned()),
             _ => Action::Bcc(text.to_owned()),
         };
+        let done = format!("<{}>: {} triggers {word} {text}", self.name_of(subject), subject.class());
+        info!(self.rules.log, "{}", self.session.describe(&word.to_ascii_lowercase(), self.session.place(), &done));
         if !self.has_action(&what) {
-            let done = format!("<{}>: {} triggers {word} {text}", self.name_of(subject), subject.class());
-            info!(self.rules.log, "{}", self.session.describe(&word.to_ascii_lowercase(), self.session.place(), &done));
             self.actions.push(what);
         }
         Outcome::Dunno
@@ -205,16 +205,19 @@ impl Evaluation<'_> {
     /// Whether there is no message that the action could apply to.
     fn no_message(&self, action: &str, table: &str) -> bool {
         let log = &self.rules.log;
-        match self.session.place() {
-            "ETRN" => warn!(log, "access table {table}: action {action} is unavailable in smtpd_etrn_restrictions"),
-            "VRFY" => warn!(log, "access table {table}: action {action} is unavailable in VRFY command"),
-            _ if self.session.transaction().is_none() => warn!(
+        if self.session.place() == "ETRN" && action != "PREPEND" {
+            warn!(log, "access table {table}: action {action} is unavailable in smtpd_etrn_restrictions");
+            return true;
+        }
+        if self.session.transaction().is_none() {
+            // Postfix says so of VRFY and ETRN, too, whatever smtpd_delay_reject is.
+            warn!(
                 log,
                 "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in Client host or Helo command restrictions"
-            ),
-            _ => return false,
+            );
+            return true;
         }
-        true
+        false
     }
 
     fn has_action(&self, action: &Action) -> bool {

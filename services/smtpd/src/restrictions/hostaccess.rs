@@ -6,6 +6,7 @@ use super::hosts::{dns_name, literal};
 use super::lookup::on;
 use super::parse::{Hosts, Subject};
 use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
 use posthaste_dns::{Data, Families, NativeError};
 use posthaste_log::warn;
 use posthaste_table::{Maps, TableError};
@@ -18,8 +19,8 @@ impl Evaluation<'_> {
             Subject::Client => self.session.client().name.clone(),
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
             Subject::Helo => self.session.helo().unwrap_or_default().to_owned(),
-            Subject::Sender => self.session.transaction().and_then(|t| t.sender.domain()).unwrap_or_default().to_owned(),
-            Subject::Recipient => self.session.candidate().and_then(|c| c.address.domain()).unwrap_or_default().to_owned(),
+            Subject::Sender => self.session.transaction().map(|t| host_part(&t.sender)).unwrap_or_default(),
+            Subject::Recipient => self.session.candidate().map(|c| host_part(&c.address)).unwrap_or_default(),
             _ => BString::default(),
         };
         if domain.is_empty() || (matches!(subject, Subject::Client | Subject::ReverseClient) && domain == "unknown") {
@@ -30,12 +31,12 @@ impl Evaluation<'_> {
             let Some(ip) = found.filter(|_| hosts != Hosts::NameServer) else { return Outcome::Dunno };
             let key = BString::from(ip.to_string());
             let value = self.look_up_network(maps, &key).await;
-            return self.host_result(value, &key, subject, maps, restriction).await;
+            return self.host_result(value, &key, subject, maps, restriction).await.unwrap_or(Outcome::Dunno);
         }
         let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
         let names = match hosts {
             Hosts::Address => vec![name],
-            Hosts::MailExchanger => match self.exchangers(&name, subject).await {
+            Hosts::MailExchanger => match self.exchangers(&name).await {
                 Ok(names) => names,
                 Err(outcome) => return outcome,
             },
@@ -50,8 +51,7 @@ impl Evaluation<'_> {
                 let key = BString::from(host.as_str());
                 let (parents, host_key) = (self.rules.access_parents, key.clone());
                 let value = on(maps, move |maps| domain_lookup(maps, parents, host_key.as_bstr())).await;
-                let outcome = self.host_result(value, &key, subject, maps, restriction).await;
-                if outcome != Outcome::Dunno {
+                if let Some(outcome) = self.host_result(value, &key, subject, maps, restriction).await {
                     return outcome;
                 }
             }
@@ -61,8 +61,7 @@ impl Evaluation<'_> {
                     for ip in addresses {
                         let key = BString::from(ip.to_string());
                         let value = self.look_up_network(maps, &key).await;
-                        let outcome = self.host_result(value, &key, subject, maps, restriction).await;
-                        if outcome != Outcome::Dunno {
+                        if let Some(outcome) = self.host_result(value, &key, subject, maps, restriction).await {
                             return outcome;
                         }
                     }
@@ -85,7 +84,7 @@ impl Evaluation<'_> {
     }
 
     /// MX hosts, or the name itself if it has none.
-    async fn exchangers(&mut self, name: &str, subject: Subject) -> Result<Vec<String>, Outcome> {
+    async fn exchangers(&self, name: &str) -> Result<Vec<String>, Outcome> {
         match self.rules.resolver.mx(name).await {
             Ok(answer) => Ok(answer
                 .records
@@ -95,7 +94,8 @@ impl Evaluation<'_> {
                     _ => None,
                 })
                 .collect()),
-            Err(error) if error.temporary() => Err(self.host_lookup_later("MX", name, subject, &error.to_string())),
+            Err(error) if error.temporary() => Err(self.host_lookup_later("MX", name)),
+            Err(posthaste_dns::DnsError { reason: posthaste_dns::Reason::NullMx, .. }) => Ok(Vec::new()),
             Err(error) if error.not_found() => Ok(vec![name.to_owned()]),
             Err(_) => Ok(vec![name.to_owned()]),
         }
@@ -116,11 +116,15 @@ impl Evaluation<'_> {
                         })
                         .collect());
                 }
-                Err(error) if error.temporary() => return Err(self.host_lookup_later("NS", name, subject, &error.to_string())),
+                Err(error) if error.temporary() => return Err(self.host_lookup_later("NS", zone)),
                 Err(error) => match zone.split_once('.') {
-                    Some((_, parent)) if parent.contains('.') => zone = parent,
+                    Some((_, parent)) if !parent.is_empty() => zone = parent,
                     _ => {
-                        warn!(self.rules.log, "Unable to look up NS host for {}: {}", self.name_of(subject), dns_reason(&error));
+                        let name = match subject {
+                            Subject::Client => self.session.client().name.clone(),
+                            _ => self.name_of(subject),
+                        };
+                        warn!(self.rules.log, "Unable to look up NS host for {name}: {}", dns_reason(&error));
                         return Ok(Vec::new());
                     }
                 },
@@ -128,11 +132,12 @@ impl Evaluation<'_> {
         }
     }
 
-    fn host_lookup_later(&mut self, kind: &str, host: &str, subject: Subject, reason: &str) -> Outcome {
-        warn!(self.rules.log, "Unable to look up {kind} host {host} for {} {}: {reason}", subject.class(), self.name_of(subject));
+    fn host_lookup_later(&self, kind: &str, name: &str) -> Outcome {
+        warn!(self.rules.log, "Unable to look up {kind} host for {name}: Host not found, try again");
         Outcome::Dunno
     }
 
+    /// The first host or address that the table has decides, also when its result is DUNNO. `None`: not in the table.
     async fn host_result(
         &mut self,
         value: Result<Option<BString>, TableError>,
@@ -140,22 +145,27 @@ impl Evaluation<'_> {
         subject: Subject,
         maps: &Maps,
         restriction: &str,
-    ) -> Outcome {
+    ) -> Option<Outcome> {
         let name = self.name_of(subject);
         let outcome = match value {
-            Ok(None) => return Outcome::Dunno,
+            Ok(None) => return None,
             Ok(Some(value)) => Box::pin(self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject)).await,
-            Err(error) => return self.lookup_failed(&error, name.as_bstr(), subject),
+            Err(error) => return Some(self.lookup_failed(&error, name.as_bstr(), subject)),
         };
         if outcome == Outcome::Permit {
             // Strangers choose their own mail exchangers and name servers: a permit by these would let anybody in.
             warn!(self.rules.log, "restriction {restriction} returns OK for {name}");
             warn!(self.rules.log, "this is not allowed for security reasons");
             warn!(self.rules.log, "use DUNNO instead of OK if you want to make an exception");
-            return self.misconfigured();
+            return Some(self.misconfigured());
         }
-        outcome
+        Some(outcome)
     }
+}
+
+/// The domain of an address; Postfix takes an address without one for a host name.
+fn host_part(address: &Address) -> BString {
+    address.domain().unwrap_or_else(|| address.as_bytes()).to_owned()
 }
 
 /// The resolver's words for a name that has no such record.

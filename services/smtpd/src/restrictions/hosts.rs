@@ -13,11 +13,10 @@ use std::net::IpAddr;
 pub fn literal(name: &BStr) -> Option<Option<IpAddr>> {
     let inner = name.strip_prefix(b"[")?;
     let Some(inner) = inner.strip_suffix(b"]") else { return Some(None) };
-    let text = match inner.get(..5) {
-        Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => &inner[5..],
-        _ => inner,
-    };
-    Some(text.to_str().ok().and_then(|text| text.parse().ok()))
+    Some(match inner.get(..5) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => inner[5..].to_str().ok().and_then(|text| text.parse().ok()).map(IpAddr::V6),
+        _ => inner.to_str().ok().and_then(|text| text.parse().ok()).map(IpAddr::V4),
+    })
 }
 
 /// The DNS form of a name, without the final dot.
@@ -27,11 +26,10 @@ pub fn dns_name(name: &BStr) -> Option<String> {
     if text.is_ascii() { Some(text.to_owned()) } else { posthaste_address::idn::domain_to_ascii(BStr::new(text)) }
 }
 
+/// Whether it is a host name with a dot inside. An IP address without brackets is none.
 fn fully_qualified(name: &BStr) -> bool {
     let name = name.strip_suffix(b".").unwrap_or(name);
-    // An IP address without brackets is no host name.
-    let numeric = name.to_str().is_ok_and(|text| text.parse::<IpAddr>().is_ok());
-    !numeric && name.contains(&b'.')
+    name.contains(&b'.') && name.to_str().is_ok_and(|name| valid_hostname(name).is_ok())
 }
 
 /// What the DNS says about a name.
@@ -52,8 +50,9 @@ impl Evaluation<'_> {
             Some(Some(_)) => Outcome::Dunno,
             Some(None) => self.reject_subject(Subject::Helo, code, "5.5.2", "invalid ip address"),
             None => {
-                let numeric = name.to_str().is_ok_and(|text| text.parse::<IpAddr>().is_ok());
-                let valid = dns_name(name).is_some_and(|name| valid_hostname(&name).is_ok());
+                let name = name.to_str().unwrap_or("");
+                let numeric = name.parse::<IpAddr>().is_ok();
+                let valid = valid_hostname(name.strip_suffix('.').unwrap_or(name)).is_ok();
                 if numeric || valid { Outcome::Dunno } else { self.reject_subject(Subject::Helo, code, "5.5.2", "Invalid name") }
             }
         }
@@ -66,7 +65,7 @@ impl Evaluation<'_> {
             let Some(name) = self.session.helo() else { return Outcome::Dunno };
             return match literal(name) {
                 Some(Some(_)) => Outcome::Dunno,
-                Some(None) => self.reject_subject(subject, code, "5.5.2", "invalid ip address"),
+                Some(None) => self.reject_subject(subject, self.rules.codes.invalid_hostname, "5.5.2", "invalid ip address"),
                 None if fully_qualified(name) => Outcome::Dunno,
                 None => self.reject_subject(subject, code, "5.5.2", "need fully-qualified hostname"),
             };
@@ -117,7 +116,8 @@ impl Evaluation<'_> {
         let codes = &self.rules.codes;
         let code = codes.unknown_hostname;
         let digit = if code >= 500 { "5.7.1" } else { "4.7.1" };
-        let Some(name) = dns_name(name) else { return self.reject_subject(Subject::Helo, code, digit, "Host not found") };
+        // Postfix does not find a name with a final dot.
+        let Some(name) = dns_name(name).filter(|_| !name.ends_with(b".")) else { return self.reject_subject(Subject::Helo, code, digit, "Host not found") };
         match self.look_up(&name, &[Type::A, Type::Aaaa, Type::Mx]).await {
             Found::Yes => Outcome::Dunno,
             Found::No | Found::NullMx => self.reject_subject(Subject::Helo, code, digit, "Host not found"),

@@ -115,6 +115,8 @@ pub struct Memory {
     sender: Option<Reject>,
     /// Where the present sender would be sent, from MAIL on.
     sender_route: Option<Route>,
+    /// Where the recipient of the present RCPT would be sent.
+    recipient_route: Option<Route>,
     /// Names the present message for policy servers; empty until one is asked.
     instance: String,
 }
@@ -261,11 +263,18 @@ impl Rules {
                 evaluation.memory.helo = evaluation.defer_if_permit.clone();
                 evaluation.keep_deferral(outcome)
             }
-            Check::Mail => {
+            Check::SenderAddress => {
                 evaluation.memory.instance.clear();
-                let outcome = evaluation.sender_address().await;
-                if outcome.ends() || self.delay_reject {
-                    return outcome;
+                evaluation.sender_address().await
+            }
+            Check::RecipientAddress => {
+                let outcome = evaluation.recipient_address().await;
+                evaluation.memory.recipient_route = evaluation.route.take();
+                outcome
+            }
+            Check::Mail => {
+                if self.delay_reject {
+                    return Outcome::Dunno;
                 }
                 evaluation.recall(&[Subject::Client, Subject::Helo]);
                 let mut outcome = evaluation.list(&self.sender, Subject::Sender).await;
@@ -276,10 +285,7 @@ impl Rules {
                 evaluation.keep_deferral(outcome)
             }
             Check::Recipient => {
-                let outcome = evaluation.recipient_address().await;
-                if outcome.ends() {
-                    return outcome;
-                }
+                evaluation.route = evaluation.memory.recipient_route.take();
                 self.recipient_stage(evaluation).await
             }
             Check::Verify => {
