@@ -20,6 +20,9 @@ test:        ## all tests; installs what they need when root
 install: build ## lay down DESTDIR as Debian's Postfix is laid out
 	@conf/install $(OUT) "$(DESTDIR)"
 
+man:         ## the manual pages, into the target folder
+	@$(MAKE) -s build PROFILE=$(PROFILE) && rm -rf $(OUT)/man && $(OUT)/posthaste --man $(OUT)/man && $(OUT)/posthasted --man $(OUT)/man && echo $(OUT)/man
+
 features:    ## each row of docs/features.md with its tests, and those without
 	@tests/features
 
@@ -32,4 +35,4 @@ bench:       ## the benchmark beside Debian's Postfix (root)
 fmt:         ## format the source
 	cargo fmt --all
 
-.PHONY: help build run test install features bench fmt parity-fuzz
+.PHONY: help build run test install man features bench fmt parity-fuzz

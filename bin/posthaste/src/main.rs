@@ -1,11 +1,15 @@
 //! All user and administration commands in one program, told apart by the name it is called by.
 
+mod manuals;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let name = arguments.first().map(|name| posthaste_cli::program_name(name)).unwrap_or_default();
     match name.as_str() {
+        // `posthaste --man DIR` writes the manual pages of sections 1 and 5.
+        "posthaste" if arguments.get(1).is_some_and(|word| word == "--man") => posthaste_cli::write_manuals(&arguments, &manuals::pages()),
         "mailq" | "newaliases" | "sendmail" => posthaste_cmd_sendmail::main(arguments),
         "postalias" | "postmap" => posthaste_cmd_postmap::main(arguments),
         "postcat" => posthaste_cmd_postcat::main(arguments),

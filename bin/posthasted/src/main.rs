@@ -1,11 +1,23 @@
 //! All daemons in one program, told apart by the name it is called by.
 
+mod manuals;
+
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let name = arguments.first().map(|name| posthaste_cli::program_name(name)).unwrap_or_default();
+    let first = arguments.get(1).and_then(|word| word.to_str()).unwrap_or_default();
     match name.as_str() {
+        // `posthasted --man DIR` writes the pages of section 8.
+        "posthasted" if first == "--man" => posthaste_cli::write_manuals(&arguments, &manuals::pages()),
+        // Only in front: further back it may belong to a command that pipe or spawn runs.
+        _ if first == "--help" && manuals::of(&name).is_some() => {
+            let help = manuals::of(&name).map(posthaste_cli::Manual::help).unwrap_or_default();
+            let _ = std::io::stdout().write_all(help.as_bytes());
+            ExitCode::SUCCESS
+        }
         "error" | "retry" => posthaste_svc_error::main(arguments),
         "lmtp" | "smtp" => posthaste_svc_smtp::main(arguments),
         "oqmgr" | "qmgr" => posthaste_svc_qmgr::main(arguments),

@@ -15,6 +15,7 @@
 //! ```
 
 mod getopt;
+pub mod roff;
 mod start;
 
 pub use getopt::{BadOption, Getopt};
@@ -72,31 +73,20 @@ impl Manual {
         }
         out
     }
+}
 
-    /// The man page, in roff.
-    pub fn man(&self) -> String {
-        let mut out = format!(
-            ".TH {} {} \"\" \"Posthaste\"\n.SH NAME\n{} \\- {}\n",
-            self.name.to_uppercase(),
-            self.section,
-            self.name,
-            roff(self.summary)
-        );
-        out.push_str(".SH SYNOPSIS\n.nf\n");
-        for form in self.synopsis {
-            let _ = writeln!(out, "{}", roff(form));
+/// `--man FOLDER`: writes manual pages, for who installs the programs.
+pub fn write_manuals(arguments: &[std::ffi::OsString], pages: &[roff::Page]) -> std::process::ExitCode {
+    let [_, _, folder] = arguments else {
+        eprintln!("usage: --man directory");
+        return std::process::ExitCode::FAILURE;
+    };
+    match roff::write_pages(std::path::Path::new(folder), pages) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fatal: cannot write manual pages below {}: {error}", folder.display());
+            std::process::ExitCode::FAILURE
         }
-        let _ = writeln!(out, ".fi\n.SH DESCRIPTION\n{}", paragraphs(self.description));
-        if !self.options.is_empty() {
-            out.push_str(".SH OPTIONS\n");
-        }
-        for option in self.options {
-            let _ = writeln!(out, ".TP\n\\fB{}\\fR \\fI{}\\fR\n{}", roff(option.flag), roff(option.argument), paragraphs(option.text));
-        }
-        for (title, text) in self.sections {
-            let _ = writeln!(out, ".SH {}\n{}", roff(title), paragraphs(text));
-        }
-        out
     }
 }
 
@@ -127,20 +117,6 @@ fn wrap(text: &str, indent: usize) -> String {
     lines.join("\n")
 }
 
-fn paragraphs(text: &str) -> String {
-    text.split("\n\n").map(roff).collect::<Vec<_>>().join("\n.PP\n")
-}
-
-fn roff(text: &str) -> String {
-    text.lines()
-        .map(|line| {
-            let line = line.trim().replace('\\', "\\e").replace('-', "\\-");
-            if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,11 +137,5 @@ mod tests {
         for part in ["Usage: postx [-v] file", "  -v\n      Verbose.", "EXIT STATUS:\n  0 when"] {
             assert!(help.contains(part), "{help}");
         }
-    }
-
-    #[test]
-    fn man_escapes_hyphens_and_leading_dots() {
-        assert!(MANUAL.man().contains("\\fB\\-v\\fR"));
-        assert_eq!(roff(".forward"), "\\&.forward");
     }
 }

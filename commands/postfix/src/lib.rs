@@ -6,7 +6,7 @@
 mod check;
 mod control;
 mod install;
-mod manual;
+pub mod manual;
 
 use posthaste_cli::Getopt;
 use posthaste_config::{Config, directory};

@@ -5,7 +5,7 @@
 //! - `query`: `-q`, `-s`, `-d`; `message`: keys out of a message (`-h`, `-b`, `-m`).
 
 mod build;
-mod manual;
+pub mod manual;
 mod message;
 mod options;
 mod query;

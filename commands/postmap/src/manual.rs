@@ -4,7 +4,7 @@ use crate::Program;
 use posthaste_cli::{Manual, Opt};
 
 /// The manual of one of the two programs.
-pub fn of(program: Program) -> &'static Manual {
+pub(crate) fn of(program: Program) -> &'static Manual {
     match program {
         Program::Postalias => &POSTALIAS,
         Program::Postmap => &POSTMAP,
@@ -60,7 +60,8 @@ const SETTINGS: (&str, &str) = (
      accepted and have no effect: tables are built in memory.",
 );
 
-const POSTMAP: Manual = Manual {
+/// The manual of postmap.
+pub const POSTMAP: Manual = Manual {
     name: "postmap",
     section: 1,
     summary: "Postfix lookup table management",
@@ -114,7 +115,8 @@ const POSTMAP: Manual = Manual {
     sections: &[TYPES, FILES, STATUS, ENVIRONMENT, SETTINGS],
 };
 
-const POSTALIAS: Manual = Manual {
+/// The manual of postalias.
+pub const POSTALIAS: Manual = Manual {
     name: "postalias",
     section: 1,
     summary: "Postfix alias database maintenance",

@@ -4,7 +4,7 @@
 //! `multi_instance_name`, `multi_instance_group` and `multi_instance_enable` in its own main.cf.
 
 mod edit;
-mod manual;
+pub mod manual;
 
 use posthaste_cli::Getopt;
 use posthaste_config::{Config, directory, split_list};

@@ -4,7 +4,7 @@
 //! - `submit`: reads a message and hands it to postdrop(1); `message` makes the records.
 //! - `run`: all else is done by another program: postqueue, postalias, smtpd, postfix.
 
-mod manual;
+pub mod manual;
 mod message;
 mod options;
 mod run;
