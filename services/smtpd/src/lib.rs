@@ -9,10 +9,12 @@
 
 mod ask;
 mod date;
+mod endpoint;
 mod keywords;
 mod limits;
 mod mail;
 mod notify;
+mod proxy;
 mod records;
 mod refusals;
 mod report;

@@ -1,6 +1,7 @@
 //! A message on its way into the queue: envelope and content as records for the cleanup pipeline, then the commit.
 
 use crate::Smtpd;
+use crate::proxy::Proxy;
 use crate::records::{self, Records};
 use crate::settings::{RewriteClients, Settings};
 use bstr::{BStr, BString, ByteSlice};
@@ -14,8 +15,46 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The message of a transaction. Dropping it removes the queue file.
-pub struct Mail {
+/// The message of a transaction. Dropping it undoes what has been done.
+#[allow(clippy::large_enum_variant, reason = "it lives in the transaction, which is boxed; the common case shall not be boxed twice")]
+pub enum Mail {
+    Queue(QueueMail),
+    /// To `smtpd_proxy_filter`.
+    Filter(Box<Proxy>),
+}
+
+impl Message for Mail {
+    fn recipient(&mut self, recipient: &Recipient) {
+        match self {
+            Mail::Queue(mail) => records::recipient(mail, recipient),
+            // It has been relayed.
+            Mail::Filter(_) => {}
+        }
+    }
+
+    fn line(&mut self, text: &BStr, whole: bool) {
+        match self {
+            Mail::Queue(mail) => {
+                let first = std::mem::take(&mut mail.first_line);
+                records::line(mail, text, whole, first);
+            }
+            Mail::Filter(proxy) => proxy.line(text, whole),
+        }
+    }
+}
+
+impl Mail {
+    /// Passes on what has come, where that may take time.
+    pub async fn flush(&mut self) {
+        match self {
+            Mail::Queue(mail) => mail.flush().await,
+            Mail::Filter(proxy) => proxy.flush().await,
+        }
+    }
+}
+
+/// A message on its way into the queue. Dropping it removes the queue file.
+pub struct QueueMail {
     /// Lent to a thread while that works on a batch.
     cleanup: Option<Cleanup>,
     /// Where lookups of the pipeline may wait for another host: records that a thread is to work on, so that other clients do not wait.
@@ -56,18 +95,7 @@ impl Batch {
     }
 }
 
-impl Message for Mail {
-    fn recipient(&mut self, recipient: &Recipient) {
-        records::recipient(self, recipient);
-    }
-
-    fn line(&mut self, text: &BStr, whole: bool) {
-        let first = std::mem::take(&mut self.first_line);
-        records::line(self, text, whole, first);
-    }
-}
-
-impl Records for Mail {
+impl Records for QueueMail {
     /// What goes wrong is told again when the message is finished, so nothing is done about it here.
     fn record(&mut self, kind: RecordType, payload: &BStr) {
         match (&mut self.batch, &mut self.cleanup) {
@@ -90,15 +118,15 @@ impl Records for Mail {
     }
 }
 
-impl Mail {
-    fn new(smtpd: &Smtpd, flags: Flags) -> io::Result<Mail> {
+impl QueueMail {
+    fn new(smtpd: &Smtpd, flags: Flags) -> io::Result<QueueMail> {
         let cleanup = Cleanup::begin(&smtpd.profile, &smtpd.queue, flags)?;
         let batch = smtpd.profile.may_block().then(Batch::default);
-        Ok(Mail { cleanup: Some(cleanup), batch, done: 0, first_line: true, text: Vec::with_capacity(256) })
+        Ok(QueueMail { cleanup: Some(cleanup), batch, done: 0, first_line: true, text: Vec::with_capacity(256) })
     }
 
     /// Has a thread work on what has been put aside, if anything.
-    pub async fn flush(&mut self) {
+    async fn flush(&mut self) {
         let Some(batch) = self.batch.as_mut().filter(|batch| !batch.is_empty()) else { return };
         let batch = std::mem::take(batch);
         let Some(mut cleanup) = self.cleanup.take() else { return };
@@ -164,7 +192,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         smtputf8_autodetect: smtpd.profile.autodetects_smtputf8("smtpd"),
         ..Flags::default()
     };
-    let mut mail = Mail::new(smtpd, flags).map_err(|error| {
+    let mut mail = QueueMail::new(smtpd, flags).map_err(|error| {
         warn!(smtpd.log, "create queue file: {error}");
         write_refusal()
     })?;
@@ -179,7 +207,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
     let forwarded = session.forwarded();
     let ident = forwarded.and_then(|forwarded| forwarded.ident.as_ref());
     mail.attribute("log_ident", ident.map_or(id.as_bytes(), |ident| ident));
-    let local = forwarded.is_some_and(|forwarded| forwarded.local) || rewrite_local(smtpd, settings, session);
+    let local = forwarded.is_some_and(|forwarded| forwarded.local) || rewrites_as_local(smtpd, settings, session);
     mail.attribute("rewrite_context", if local { b"local" } else { b"remote" });
     if let Some(login) = session.login() {
         mail.attribute("sasl_method", login.method.as_bytes());
@@ -201,10 +229,10 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         mail.record(RecordType::VERP, parameters.verp.as_bstr());
     }
     mail.act(&transaction.actions);
-    Ok((mail, id))
+    Ok((Mail::Queue(mail), id))
 }
 
-impl Mail {
+impl QueueMail {
     fn id(&self) -> String {
         self.cleanup.as_ref().map_or_else(String::new, |cleanup| cleanup.id().as_str().to_owned())
     }
@@ -254,7 +282,7 @@ impl Mail {
 }
 
 /// `local_header_rewrite_clients`: whose mail may have its headers completed with our domain.
-fn rewrite_local(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> bool {
+pub(crate) fn rewrites_as_local(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> bool {
     let client = session.client();
     settings.rewrite.iter().any(|item| match item {
         RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.ip),
@@ -271,23 +299,35 @@ pub fn start_content(smtpd: &Smtpd, session: &mut Session<Mail>) {
     let date = smtpd.dates.rfc5322(SystemTime::now());
     let lines = received(session, &[], &date);
     let Some(transaction) = session.transaction_mut() else { return };
-    let Some(mail) = transaction.message.as_mut() else { return };
-    mail.act(&transaction.actions);
-    mail.record(RecordType::MESSAGE, BStr::new(b""));
-    for action in &transaction.actions {
-        if let Action::Prepend(header) = action {
-            mail.record(RecordType::NORMAL, header.as_bstr());
+    let Some(message) = transaction.message.as_mut() else { return };
+    let prepended = transaction.actions.iter().filter_map(|action| match action {
+        Action::Prepend(header) => Some(header),
+        _ => None,
+    });
+    let headers = prepended.chain(&lines);
+    match message {
+        Mail::Queue(mail) => {
+            mail.act(&transaction.actions);
+            mail.record(RecordType::MESSAGE, BStr::new(b""));
+            headers.for_each(|line| mail.record(RecordType::NORMAL, line.as_bstr()));
         }
-    }
-    for line in &lines {
-        mail.record(RecordType::NORMAL, line.as_bstr());
+        Mail::Filter(proxy) => headers.for_each(|line| proxy.header(line.as_bstr())),
     }
 }
 
 /// Finishes the message and makes it safe. Only then may the client hear 250.
 pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished {
     let Some(transaction) = session.transaction_mut() else { return refused(write_refusal()) };
-    let Some(mut mail) = transaction.message.take() else { return refused(write_refusal()) };
+    let mut mail = match transaction.message.take() {
+        Some(Mail::Queue(mail)) => mail,
+        Some(Mail::Filter(proxy)) => {
+            let reply = proxy.finish(smtpd).await;
+            let action = if reply.starts_with('2') { "proxy-accept" } else { "proxy-reject" };
+            info!(smtpd.log, "{}", session.describe_outcome(action, &reply.replace("\r\n", "??")));
+            return Finished::Reply(reply);
+        }
+        None => return refused(write_refusal()),
+    };
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.act(&transaction.actions);
     mail.record(RecordType::END, BStr::new(b""));
@@ -353,7 +393,7 @@ fn refusal(rejected: &Rejected) -> Refusal {
 /// Posts a message of our own to the postmaster: `lines` are its header and body.
 pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BString]) -> Result<(), String> {
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
-    let mut mail = Mail::new(smtpd, flags).map_err(|error| error.to_string())?;
+    let mut mail = QueueMail::new(smtpd, flags).map_err(|error| error.to_string())?;
     let id = mail.id();
     let now = SystemTime::now();
     let date = smtpd.dates.rfc5322(now);

@@ -6,7 +6,8 @@ use crate::mail::{self, Mail};
 use crate::restrictions::{Memory, refuse};
 use crate::settings::Settings;
 use crate::transport::Transport;
-use crate::{Parameters, Smtpd, report};
+use crate::{Parameters, Smtpd, proxy, report};
+use bstr::ByteSlice;
 use posthaste_dns::NameStatus as DnsName;
 use posthaste_ipc::flush;
 use posthaste_log::{Level, warn};
@@ -120,10 +121,20 @@ impl Task<'_> {
                     if self.smtpd.notifier.slow() && !self.settings.in_flow_delay.is_zero() {
                         tokio::time::sleep(self.settings.in_flow_delay).await;
                     }
-                    match mail::open(self.smtpd, self.settings, &self.session) {
+                    let opened = match &self.settings.proxy {
+                        Some(proxy) => Box::pin(proxy::open(self.smtpd, proxy, self.settings, &self.session))
+                            .await
+                            .map(|proxy| (Mail::Filter(Box::new(proxy)), String::new())),
+                        None => mail::open(self.smtpd, self.settings, &self.session),
+                    };
+                    match opened {
                         Ok((mail, id)) => self.session.opened(Ok((mail, &id))),
                         Err(refusal) => self.session.opened(Err(refusal)),
                     }
+                }
+                Step::Relay => {
+                    let relayed = self.relay().await;
+                    self.session.relayed(relayed);
                 }
                 Step::Reintroduced => {
                     let rules = self.smtpd.keywords.of(self.session.client());
@@ -163,6 +174,16 @@ impl Task<'_> {
     async fn flush_mail(&mut self) {
         if let Some(mail) = self.session.transaction_mut().and_then(|transaction| transaction.message.as_mut()) {
             mail.flush().await;
+        }
+    }
+
+    /// Passes RCPT or DATA on to the filter.
+    async fn relay(&mut self) -> Result<(), server::Refusal> {
+        let data = matches!(self.session.place(), "DATA" | "BDAT");
+        let command = self.session.relayed_command().to_owned();
+        match self.session.transaction_mut().and_then(|transaction| transaction.message.as_mut()) {
+            Some(Mail::Filter(proxy)) => Box::pin(proxy.relay(command.as_bstr(), data)).await,
+            _ => Err(mail::write_refusal()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Parameters of main.cf, read once at start.
 
-use crate::refusals;
+use crate::{proxy, refusals};
 use bstr::{BStr, BString};
 use posthaste_config::{Config, split_list};
 use posthaste_log::Logger;
@@ -8,6 +8,7 @@ use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::{self, BareNewline, notice};
 use posthaste_table::{Maps, StringList};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What the shell around the protocol needs.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub ipc_timeout: Duration,
     /// `in_flow_delay`.
     pub in_flow_delay: Duration,
+    /// `smtpd_proxy_filter`.
+    pub proxy: Option<Rc<proxy::Settings>>,
 }
 
 /// `receive_override_options`.
@@ -100,6 +103,7 @@ impl Settings {
             flush: PathBuf::from("public").join(config.text("flush_service_name")?),
             ipc_timeout: config.time("ipc_timeout")?,
             in_flow_delay: config.time("in_flow_delay")?,
+            proxy: proxy::Settings::read(config)?.map(Rc::new),
         })
     }
 }
@@ -182,6 +186,7 @@ pub fn protocol(config: &Config, log: &Logger) -> Result<server::Settings, Fatal
         forbidden_command: matcher(config, "smtpd_forbidden_commands")?,
         edit_refusal: refusals::editor(config, log)?,
         command_filter: command_filter(config)?,
+        relay: !config.text("smtpd_proxy_filter")?.is_empty(),
         verp_delimiters: config.text("default_verp_delimiters")?,
         verp_filter: config.text("verp_delimiter_filter")?,
         log_external: config.text("info_log_address_format")? == "external",

@@ -91,7 +91,7 @@ impl Task {
         let (config, log): (&Config, _) = (&setup.config, &setup.log);
         let protocol = settings::protocol(config, log)?;
         // Nobody reads a transcript: the postmaster is not told of what a local user types. And a file may be the client: it does not wait.
-        let protocol = server::Settings { history: None, forbid_unauth_pipelining: false, ..protocol };
+        let protocol = server::Settings { history: None, forbid_unauth_pipelining: false, relay: false, ..protocol };
         // Line ends on a pipe are those of the system, so the rules about bare newlines cannot hold.
         let rules = Rules { discard: keywords::general(config, log)?, bare_newline_excluded: true, ..Rules::default() };
         Ok(Task {
@@ -119,7 +119,8 @@ impl Task {
                 Step::Pause(time) => std::thread::sleep(time),
                 Step::Check(check) => self.check(check),
                 Step::Open => self.open(),
-                Step::Reintroduced => {}
+                // What this asks for was not turned on.
+                Step::Reintroduced | Step::Relay => {}
                 Step::StartContent => self.start_content(),
                 Step::Finish => {
                     let finished = self.finish();

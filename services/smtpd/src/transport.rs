@@ -67,6 +67,14 @@ impl Stream {
         }
     }
 
+    /// Writes what can be written at once, for last words that nobody waits for.
+    pub fn try_write(&self, bytes: &[u8]) {
+        let _ = match self {
+            Stream::Tcp(stream) => stream.try_write(bytes),
+            Stream::Unix(stream) => stream.try_write(bytes),
+        };
+    }
+
     /// Whether the server has neither closed the connection nor sent anything that nobody asked for.
     pub fn is_quiet(&self) -> bool {
         let mut byte = [0];

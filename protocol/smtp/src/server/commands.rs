@@ -115,9 +115,10 @@ impl<M: Message> Session<M> {
                 if self.transaction().is_some_and(|transaction| transaction.message.is_none()) {
                     self.state = State::Opening(Opening::Recipient);
                 } else {
-                    self.add_recipient();
+                    self.take_recipient();
                 }
             }
+            Check::Data if self.settings.relay => self.state = State::Relaying(check),
             Check::Data => self.start_content(),
             Check::EndOfMessage => self.state = State::Finishing,
             Check::Verify => {
@@ -214,6 +215,7 @@ impl<M: Message> Session<M> {
         self.unread_parameters = BString::from(rest);
         self.transaction = Some(Box::new(Transaction {
             sender,
+            command: self.line.clone(),
             parameters: MailParameters::default(),
             first_recipient: None,
             recipients: 0,
@@ -433,7 +435,7 @@ impl<M: Message> Session<M> {
         Ok(recipient)
     }
 
-    /// The answer to [`Step::Open`]: the message and its queue id, or the refusal for the client.
+    /// The answer to [`Step::Open`]: the message and its queue id (empty when it has none), or the refusal for the client.
     pub fn opened(&mut self, result: Result<(M, &str), Refusal>) {
         let State::Opening(why) = self.state else { return };
         let (message, id) = match result {
@@ -449,12 +451,40 @@ impl<M: Message> Session<M> {
         };
         if let Some(transaction) = self.transaction.as_deref_mut() {
             transaction.message = Some(message);
-            transaction.queue_id = Some(id.into());
+            transaction.queue_id = (!id.is_empty()).then(|| id.into());
         }
         match why {
             Opening::Mail => self.succeed("250 2.1.0 Ok"),
-            Opening::Recipient => self.add_recipient(),
+            Opening::Recipient => self.take_recipient(),
         }
+    }
+
+    fn take_recipient(&mut self) {
+        if self.settings.relay {
+            self.state = State::Relaying(Check::Recipient);
+        } else {
+            self.add_recipient();
+        }
+    }
+
+    /// The answer to [`Step::Relay`].
+    pub fn relayed(&mut self, result: Result<(), Refusal>) {
+        let State::Relaying(check) = self.state else { return };
+        match (check, result) {
+            (Check::Recipient, Ok(())) => self.add_recipient(),
+            (Check::Recipient, Err(refusal)) => {
+                self.refuse(&refusal);
+                self.candidate = None;
+            }
+            (_, Ok(())) => self.start_content(),
+            (_, Err(refusal)) if self.bdat.is_some() => self.refuse_chunk(refusal),
+            (_, Err(refusal)) => self.refuse(&refusal),
+        }
+    }
+
+    /// The command that [`Step::Relay`] speaks of, fit to be sent on: it holds no line end, bare or not, that a lax server could take for one.
+    pub fn relayed_command(&self) -> &BStr {
+        self.line.as_bstr()
     }
 
     fn add_recipient(&mut self) {

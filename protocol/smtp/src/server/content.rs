@@ -277,12 +277,7 @@ impl<M: Message> Session<M> {
                 self.succeed(&reply);
             }
             Finished::Refused(refusal) => self.refuse(&refusal),
-            Finished::Reply(reply) if reply.starts_with('2') => {
-                self.errors = 0;
-                self.junk = 0;
-                self.succeed(&reply);
-            }
-            Finished::Reply(reply) => self.fail(&reply),
+            Finished::Reply(reply) => self.pass_on(&reply),
         }
         self.end_of_transaction();
     }

@@ -3,6 +3,7 @@
 use super::session::{Level, Session};
 use super::types::*;
 use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
 
 /// How a session ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,18 +17,28 @@ pub enum Lost {
 impl<M: Message> Session<M> {
     /// `QUEUEID: action: PLACE from CLIENT: text; from=<…> to=<…> proto=… helo=<…>`, the line of every reject, hold, warn and so on.
     pub fn describe(&self, action: &str, place: &str, text: &str) -> String {
-        let mut line = format!("{}: {action}: {place} from {}: {text};", self.queue_id(), self.label());
+        let recipient = match (self.candidate(), self.transaction()) {
+            (Some(candidate), _) => Some(&candidate.address),
+            (None, Some(transaction)) if transaction.recipients == 1 => transaction.first_recipient.as_ref(),
+            _ => None,
+        };
+        let line = format!("{}: {action}: {place} from {}: {text};", self.queue_id(), self.label());
+        self.with_circumstances(line, recipient)
+    }
+
+    /// `action: PLACE: text; from=<…> …`: the lines about what a filter in front of the queue said.
+    pub fn describe_outcome(&self, action: &str, text: &str) -> String {
+        let recipient = self.transaction().and_then(|transaction| transaction.first_recipient.as_ref());
+        self.with_circumstances(format!("{action}: {}: {};", self.place, printable(text.as_bytes())), recipient)
+    }
+
+    fn with_circumstances(&self, mut line: String, recipient: Option<&Address>) -> String {
         let transaction = self.transaction();
         if let Some(transaction) = transaction {
             line.push_str(" from=<");
             line.push_str(&self.shown(&transaction.sender));
             line.push('>');
         }
-        let recipient = match (self.candidate(), transaction) {
-            (Some(candidate), _) => Some(&candidate.address),
-            (None, Some(transaction)) if transaction.recipients == 1 => transaction.first_recipient.as_ref(),
-            _ => None,
-        };
         if let Some(recipient) = recipient {
             line.push_str(" to=<");
             line.push_str(&self.shown(recipient));
@@ -53,7 +64,7 @@ impl<M: Message> Session<M> {
         line
     }
 
-    fn shown(&self, address: &posthaste_address::Address) -> String {
+    fn shown(&self, address: &Address) -> String {
         if self.settings.log_external { printable(&address.external()) } else { printable(address.as_bytes()) }
     }
 

@@ -25,7 +25,10 @@ pub fn received<M: Message>(session: &Session<M>, tls: &[String], date: &str) ->
     let smtputf8 = transaction.is_some_and(|transaction| transaction.parameters.smtputf8);
     let protocol = session.transmission_type(smtputf8);
     if let Some(last) = lines.last_mut() {
-        last.extend_from_slice(format!(" with {protocol} id {}", session.queue_id()).as_bytes());
+        last.extend_from_slice(format!(" with {protocol}").as_bytes());
+        if let Some(id) = transaction.and_then(|transaction| transaction.queue_id.as_deref()) {
+            last.extend_from_slice(format!(" id {id}").as_bytes());
+        }
     }
     // With several recipients the header may not tell one of the others (RFC 5321 §7.2).
     match transaction.and_then(|transaction| transaction.first_recipient.as_ref().filter(|_| transaction.recipients == 1)) {

@@ -51,6 +51,8 @@ pub struct Session<M> {
     pub(super) written: BString,
     /// What follows the address of MAIL or RCPT, until the address is known to be one.
     pub(super) unread_parameters: BString,
+    /// The whole command, with [`Settings::relay`].
+    pub(super) line: BString,
     /// What a refused HELO leaves in force.
     pub(super) former_helo: Option<BString>,
     pub(super) pending_esmtp: bool,
@@ -70,6 +72,7 @@ pub(super) enum State {
     Command,
     Checking(Check),
     Opening(Opening),
+    Relaying(Check),
     Data,
     Bdat,
     EndOfMessage,
@@ -148,6 +151,7 @@ impl<M: Message> Session<M> {
             candidate: None,
             written: BString::default(),
             unread_parameters: BString::default(),
+            line: BString::default(),
             former_helo: None,
             pending_esmtp: false,
             content_started: false,
@@ -254,6 +258,7 @@ impl<M: Message> Session<M> {
                 State::Command => self.command(),
                 State::Checking(check) => Some(Step::Check(check)),
                 State::Opening(_) => Some(Step::Open),
+                State::Relaying(_) => Some(Step::Relay),
                 State::Data | State::Bdat => self.content(),
                 State::EndOfMessage => self.end_of_message(),
                 State::Finishing => Some(Step::Finish),
@@ -392,6 +397,9 @@ impl<M: Message> Session<M> {
             self.junk_command();
             return;
         }
+        if settings.relay {
+            self.line = line.iter().map(|&c| if c.is_ascii_control() { b'?' } else { c }).collect::<Vec<u8>>().into();
+        }
         self.verb = Verb::parse(word);
         self.place = self.verb.as_str();
         self.counts[self.verb as usize].total += 1;
@@ -482,6 +490,27 @@ impl<M: Message> Session<M> {
         }
         for part in text.split("\r\n") {
             self.line(part);
+        }
+    }
+
+    /// Answers the end of a message with what a filter said, whatever that is.
+    pub(super) fn pass_on(&mut self, reply: &str) {
+        if reply.starts_with('2') {
+            self.counts[self.verb as usize].good += 1;
+            self.errors = 0;
+            self.junk = 0;
+        } else {
+            self.errors += 1;
+            self.trouble |= notice::POLICY;
+        }
+        self.state = if reply.starts_with("421") || reply.starts_with("521") { State::Closing } else { State::Command };
+        if reply.starts_with(['4', '5']) {
+            return self.reply(reply);
+        }
+        for line in reply.split("\r\n") {
+            self.output.extend_from_slice(line.as_bytes());
+            self.output.extend_from_slice(b"\r\n");
+            self.record("Out: ", line.as_bytes());
         }
     }
 

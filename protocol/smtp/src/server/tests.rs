@@ -1,7 +1,7 @@
 //! Sessions from transcripts. What the server must answer was seen from Postfix 3.7.11.
 
 use super::*;
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -40,6 +40,8 @@ struct Run {
     log: Vec<String>,
     pauses: u32,
     closed: bool,
+    /// Commands that were to be passed on, with what the filter says to those that contain `filter`.
+    relayed: Vec<String>,
 }
 
 impl Run {
@@ -52,7 +54,7 @@ impl Run {
         change(&mut settings);
         let client = Client { name: "client.example.org".into(), address: "192.0.2.10".into(), ..Client::local() };
         let session = Session::new(Rc::new(settings), client, rules);
-        let mut run = Run { session, store: Rc::default(), log: Vec::new(), pauses: 0, closed: false };
+        let mut run = Run { session, store: Rc::default(), log: Vec::new(), pauses: 0, closed: false, relayed: Vec::new() };
         run.go();
         run
     }
@@ -80,6 +82,13 @@ impl Run {
                 }
                 Step::Open => self.session.opened(Ok((Stored(Rc::clone(&self.store)), "QID"))),
                 Step::StartContent => {}
+                Step::Relay => {
+                    let command = self.session.relayed_command().to_string();
+                    let refused =
+                        command.contains("filter") || self.session.transaction().is_some_and(|t| t.command.contains_str("filter"));
+                    self.relayed.push(command);
+                    self.session.relayed(if refused { Err(Refusal::policy("550 5.7.1 filtered")) } else { Ok(()) });
+                }
                 // Only the client that connected is trusted.
                 Step::Reintroduced => {
                     let trusted = self.session.client().address == "192.0.2.10";
@@ -159,6 +168,54 @@ fn a_plain_session() {
     assert_eq!(run.store.borrow().recipients, ["alice@example.com"]);
     assert_eq!(run.log, ["connect from client.example.org[192.0.2.10]"]);
     assert_eq!(run.disconnect(), "disconnect from client.example.org[192.0.2.10] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5");
+}
+
+/// S-FILTER-13: RCPT and DATA are answered by the filter, and are passed on without anything that could be a line end.
+#[test]
+fn a_filter_before_the_queue() {
+    let mut run = Run::new(|settings| settings.relay = true);
+    run.replies();
+    run.talk(&[
+        ("EHLO a", EHLO),
+        ("MAIL FROM:<s@x> SIZE=5", "250 2.1.0 Ok"),
+        ("RCPT TO:<filter@x>", "550 5.7.1 filtered"),
+        ("DATA", "554 5.5.1 Error: no valid recipients"),
+        ("RCPT TO:<a@x>\rRCPT TO:<b@x>\x01", "501 5.1.3 Bad recipient address syntax"),
+        ("rcpt  TO:<\"a\rb\"@x>", "250 2.1.5 Ok"),
+        ("DATA", "354 End data with <CR><LF>.<CR><LF>"),
+        ("a: b\r\n.", "250 2.0.0 Ok: queued as QID"),
+        ("MAIL FROM:<filter@x>", "250 2.1.0 Ok"),
+        ("RCPT TO:<a@x>", "550 5.7.1 filtered"),
+        ("RSET", "250 2.0.0 Ok"),
+    ]);
+    assert_eq!(run.relayed, ["RCPT TO:<filter@x>", "rcpt  TO:<\"a?b\"@x>", "DATA", "RCPT TO:<a@x>"]);
+    assert!(!run.log.iter().any(|line| line.contains("pipelining")));
+}
+
+/// A refused DATA leaves the transaction; with BDAT the chunk is swallowed first. Replies of several lines go through whole.
+#[test]
+fn a_filter_that_refuses_late() {
+    let mut run = Run::new(|settings| settings.relay = true);
+    run.replies();
+    run.send("EHLO a\r\n");
+    run.send("MAIL FROM:<s@x>\r\nRCPT TO:<a@x>\r\n");
+    run.session.transaction_mut().unwrap().command = "MAIL FROM:<filter@x>".into();
+    assert_eq!(run.send("DATA\r\n"), "550 5.7.1 filtered");
+    assert_eq!(run.send("BDAT 6\r\nNOOP\r\n"), "550 5.7.1 filtered");
+    assert_eq!(run.send("BDAT 3 LAST\r\nabc"), "551 5.0.0 Discarded 3 bytes after earlier error");
+    for (reply, closed) in
+        [("250-2.0.0 a\r\n250 2.0.0 b", false), ("354 odd", false), ("554-5.7.0 a\r\n554 5.7.0 b", false), ("421 4.3.2 bye", true)]
+    {
+        run.send("MAIL FROM:<s@x>\r\nRCPT TO:<a@x>\r\nDATA\r\n");
+        run.session.input().extend_from_slice(b"x\r\n.\r\n");
+        while run.session.step() != Step::Finish {
+            run.session.decide(Verdict::Accept);
+        }
+        run.session.finished(Finished::Reply(reply.into()));
+        run.go();
+        assert_eq!(run.replies(), reply.replace("\r\n", "\n"));
+        assert_eq!(run.closed, closed);
+    }
 }
 
 /// S-EXT-01: replies to a pipelined group come in one piece, in order.
@@ -516,7 +573,7 @@ fn early_checks() {
     let settings = Settings { delay_reject: false, ..Settings::example() };
     let client = Client { name: "bad".into(), ..Client::local() };
     let session = Session::new(Rc::new(settings), client, Rules::default());
-    let mut run = Run { session, store: Rc::default(), log: Vec::new(), pauses: 0, closed: false };
+    let mut run = Run { session, store: Rc::default(), log: Vec::new(), pauses: 0, closed: false, relayed: Vec::new() };
     run.go();
     assert_eq!(run.replies(), "554 5.7.1 no");
     run.talk(&[("EHLO a", "503 5.7.0 Error: access denied for bad[127.0.0.1]"), ("QUIT", "221 2.0.0 Bye")]);

@@ -66,6 +66,8 @@ pub struct Settings {
     pub edit_refusal: Option<RefusalEditor>,
     /// Looks a client's command up in `smtpd_command_filter`.
     pub command_filter: Option<CommandFilter>,
+    /// `smtpd_proxy_filter`: RCPT and DATA go on to a filter in front of the queue before they are answered ([`Step::Relay`]).
+    pub relay: bool,
     /// `default_verp_delimiters`.
     pub verp_delimiters: String,
     /// `verp_delimiter_filter`.
@@ -107,6 +109,7 @@ impl Settings {
             forbidden_command: None,
             edit_refusal: None,
             command_filter: None,
+            relay: false,
             verp_delimiters: "+=".into(),
             verp_filter: "-=+".into(),
             log_external: true,
@@ -322,6 +325,8 @@ pub trait Message {
 pub struct Transaction<M> {
     /// Envelope sender.
     pub sender: Address,
+    /// The MAIL command as it came; empty without [`Settings::relay`].
+    pub command: BString,
     /// What came with it.
     pub parameters: MailParameters,
     /// The first recipient that was accepted.
@@ -332,7 +337,7 @@ pub struct Transaction<M> {
     pub overshoot: u32,
     /// Where the message goes, once there is a good recipient.
     pub message: Option<M>,
-    /// Queue id of `message`.
+    /// Queue id of `message`; `None` when that goes to a filter first.
     pub queue_id: Option<Box<str>>,
     /// Content received, counting each line end as two bytes.
     pub size: u64,
@@ -487,6 +492,8 @@ pub enum Step {
     Check(Check),
     /// Make the message of the transaction and call [`Session::opened`](super::Session::opened).
     Open,
+    /// Pass [`Session::relayed_command`](super::Session::relayed_command) on to the filter and call [`Session::relayed`](super::Session::relayed).
+    Relay,
     /// Write what precedes the content (Received:), then go on.
     StartContent,
     /// XCLIENT has changed the client: look up what it may do, and call [`Session::set_rules`](super::Session::set_rules).

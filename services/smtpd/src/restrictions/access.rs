@@ -217,6 +217,11 @@ impl Evaluation<'_> {
             );
             return true;
         }
+        // A filter in front of the queue gets the message; only headers can be added to that.
+        if self.session.settings().relay && action != "PREPEND" {
+            warn!(log, "access table {table}: with smtpd_proxy_filter specified, action {action} is unavailable");
+            return true;
+        }
         false
     }
 

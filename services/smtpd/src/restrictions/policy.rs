@@ -2,10 +2,11 @@
 
 use super::eval::{Evaluation, Outcome};
 use super::parse::Subject;
+use crate::endpoint::Endpoint;
 use crate::transport::Stream;
 use bstr::{BString, ByteSlice};
 use posthaste_config::{Config, split_list};
-use posthaste_dns::{Families, Resolver};
+use posthaste_dns::Resolver;
 use posthaste_log::warn;
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -21,7 +22,7 @@ const MAX_REPLY: usize = 64 * 1024;
 pub struct Policy {
     /// As configured: `inet:127.0.0.1:10023`.
     name: String,
-    address: Address,
+    endpoint: Endpoint,
     timeout: Duration,
     max_idle: Duration,
     max_ttl: Duration,
@@ -31,12 +32,6 @@ pub struct Policy {
     default_action: String,
     context: String,
     idle: RefCell<Vec<Connection>>,
-}
-
-#[derive(Debug)]
-enum Address {
-    Inet { host: String, port: u16 },
-    Unix(String),
 }
 
 #[derive(Debug)]
@@ -57,7 +52,7 @@ impl Policy {
         let number = |name: &str| config.int(name).map(|n| u64::try_from(n).unwrap_or(0)).map_err(|error| error.to_string());
         let mut policy = Policy {
             name: name.to_owned(),
-            address: Address::parse(name)?,
+            endpoint: Endpoint::parse(name).map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
             timeout: time("smtpd_policy_service_timeout")?,
             max_idle: time("smtpd_policy_service_max_idle")?,
             max_ttl: time("smtpd_policy_service_max_ttl")?,
@@ -93,26 +88,6 @@ impl Policy {
         self.name.split_once(':').map_or(&self.name, |(_, rest)| rest)
     }
 
-    async fn connect(&self, resolver: &Resolver) -> io::Result<Stream> {
-        match &self.address {
-            Address::Unix(path) => Stream::unix(path).await,
-            Address::Inet { host, port } => {
-                let addresses = match host.parse() {
-                    Ok(ip) => vec![ip],
-                    Err(_) => resolver.native_addresses(host, Families::ALL).await.map_err(|error| io::Error::other(error.to_string()))?,
-                };
-                let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                for ip in addresses {
-                    match Stream::tcp((ip, *port).into()).await {
-                        Ok(stream) => return Ok(stream),
-                        Err(error) => last = error,
-                    }
-                }
-                Err(last)
-            }
-        }
-    }
-
     /// An idle connection that may still be used, else a new one.
     async fn connection(&self, resolver: &Resolver) -> io::Result<Connection> {
         let now = Instant::now();
@@ -129,7 +104,7 @@ impl Policy {
         };
         match kept {
             Some(connection) => Ok(connection),
-            None => Ok(Connection { stream: self.connect(resolver).await?, made: now, used: now, requests: 0 }),
+            None => Ok(Connection { stream: self.endpoint.connect(resolver).await?, made: now, used: now, requests: 0 }),
         }
     }
 
@@ -153,21 +128,6 @@ impl Policy {
         connection.requests += 1;
         self.idle.borrow_mut().push(connection);
         Ok(action)
-    }
-}
-
-impl Address {
-    fn parse(name: &str) -> Result<Address, String> {
-        if let Some(path) = name.strip_prefix("unix:") {
-            return Ok(Address::Unix(path.to_owned()));
-        }
-        let rest = name.strip_prefix("inet:").unwrap_or(name);
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) => (host.trim_start_matches('[').trim_end_matches(']'), port),
-            None => ("", rest),
-        };
-        let port = port.parse().map_err(|_| format!("bad policy service \"{name}\": need inet:host:port or unix:path"))?;
-        Ok(Address::Inet { host: if host.is_empty() { "localhost".to_owned() } else { host.to_owned() }, port })
     }
 }
 
@@ -328,13 +288,13 @@ mod tests {
     #[test]
     fn servers() {
         let policy = Policy::parse("inet:127.0.0.1:9000", &config()).unwrap();
-        assert!(matches!(&policy.address, Address::Inet { host, port: 9000 } if host == "127.0.0.1"));
+        assert!(matches!(&policy.endpoint, Endpoint::Inet { host, port: 9000 } if host == "127.0.0.1"));
         assert_eq!(policy.timeout, Duration::from_secs(7));
         assert_eq!(policy.label(), "127.0.0.1:9000");
         assert!(
-            matches!(Policy::parse("unix:private/policy", &config()).unwrap().address, Address::Unix(path) if path == "private/policy")
+            matches!(Policy::parse("unix:private/policy", &config()).unwrap().endpoint, Endpoint::Unix(path) if path == "private/policy")
         );
-        assert!(matches!(Policy::parse("inet:[::1]:9000", &config()).unwrap().address, Address::Inet { host, .. } if host == "::1"));
+        assert!(matches!(Policy::parse("inet:[::1]:9000", &config()).unwrap().endpoint, Endpoint::Inet { host, .. } if host == "::1"));
         assert!(Policy::parse("inet:foo", &config()).is_err());
     }
 
