@@ -105,4 +105,17 @@ pub trait Table: Send + Sync {
         let _ = visit;
         None
     }
+
+    /// Sets the value of a key, at once and for all who use the table. Only types that are made for it can do this (`memcache:`); files are
+    /// made whole by [`build::Build`].
+    fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
+        let _ = (key, value);
+        Err(TableError::new(self.name(), "map cannot be updated"))
+    }
+
+    /// Removes a key, as [`Table::update`] sets one. `false`: it was not there.
+    fn delete(&self, key: &BStr) -> Result<bool, TableError> {
+        let _ = key;
+        Err(TableError::new(self.name(), "map cannot be updated"))
+    }
 }

@@ -112,6 +112,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
         "proxy" => Box::new(proxy::Proxy::open(spec, name, flags, context)?),
         "randmap" => Box::new(composite::Random::open(spec, name, flags)?),
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
+        "memcache" if flags.no_unauthenticated => return Err(format!("{spec} map is not allowed for security-sensitive data")),
         "socketmap" | "tcp" if flags.no_unauthenticated => {
             return Err(format!("{spec} map is not allowed for security sensitive data"));
         }
@@ -189,6 +190,14 @@ impl Table for Guard {
 
     fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
         self.table.entries(visit)
+    }
+
+    fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
+        if self.folds { self.table.update(&fold::fold(key, self.utf8), value) } else { self.table.update(key, value) }
+    }
+
+    fn delete(&self, key: &BStr) -> Result<bool, TableError> {
+        if self.folds { self.table.delete(&fold::fold(key, self.utf8)) } else { self.table.delete(key) }
     }
 }
 

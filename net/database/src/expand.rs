@@ -178,8 +178,12 @@ impl Answers {
     /// Whether the key may be asked for at all: it has everything that the result needs of it; and where there is a list of domains, it is an
     /// address in one of them.
     pub fn wanted(&self, key: &BStr) -> Result<bool, TableError> {
-        // There is nothing to be asked for an empty key; and databases hold neither text that is not UTF-8 nor NUL.
-        if key.is_empty() || key.contains(&0) || key.to_str().is_err() || !self.format.suits(key) {
+        if key.is_empty() {
+            self.context.warn(&format!("table \"{}\": empty query string -- ignored", self.table));
+            return Ok(false);
+        }
+        // Databases hold neither text that is not UTF-8 nor NUL.
+        if key.contains(&0) || key.to_str().is_err() || !self.format.suits(key) {
             return Ok(false);
         }
         let Some(domains) = &self.domain else { return Ok(true) };
@@ -208,24 +212,33 @@ pub struct Collected<'a> {
 impl Collected<'_> {
     /// Adds a value that the server gave. The error is that there are more of them than `expansion_limit` allows; it has been logged.
     pub fn add(&mut self, value: &BStr) -> Result<(), TableError> {
-        let answers = self.answers;
-        let context = &answers.context;
-        if value.is_empty() {
-            context.warn(&format!("table \"{}\": empty lookup result for: \"{}\" -- ignored", answers.table, self.key));
+        if self.put(value) {
             return Ok(());
         }
-        let Some(result) = answers.format.result(self.key, value) else { return Ok(()) };
+        let answers = self.answers;
+        let kind = answers.table.split(':').next().unwrap_or_default();
+        answers.context.warn(&format!("dict_{kind}_lookup: {}: Expansion limit exceeded for key '{}'", answers.source, self.key));
+        Err(TableError::without_detail(&answers.table, "expansion limit exceeded"))
+    }
+
+    /// As [`Collected::add`]; `false`: there are too many, and the caller has to log it.
+    #[must_use]
+    pub fn put(&mut self, value: &BStr) -> bool {
+        let answers = self.answers;
+        if value.is_empty() {
+            answers.context.warn(&format!("table \"{}\": empty lookup result for: \"{}\" -- ignored", answers.table, self.key));
+            return true;
+        }
+        let Some(result) = answers.format.result(self.key, value) else { return true };
         self.count += 1;
         if answers.limit > 0 && self.count > answers.limit {
-            let kind = answers.table.split(':').next().unwrap_or_default();
-            context.warn(&format!("dict_{kind}_lookup: {}: Expansion limit exceeded for key '{}'", answers.source, self.key));
-            return Err(TableError::without_detail(&answers.table, "expansion limit exceeded"));
+            return false;
         }
         if self.count > 1 {
             self.text.push(b',');
         }
         self.text.extend_from_slice(&result);
-        Ok(())
+        true
     }
 
     /// The whole; `None` when there was nothing.

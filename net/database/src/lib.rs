@@ -23,9 +23,24 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails panics"))]
 
 pub mod config;
+#[cfg(any(feature = "ldap", feature = "memcache", feature = "mongodb", feature = "redis"))]
+mod connection;
 pub mod expand;
+#[cfg(feature = "ldap")]
+mod ldap;
+#[cfg(any(feature = "ldap", feature = "mongodb"))]
+mod md5;
+#[cfg(feature = "memcache")]
+mod memcache;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "ldap", feature = "mongodb"))]
+mod sasl;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use config::Source;
 pub use expand::{Answers, Template};
@@ -41,6 +56,12 @@ pub type Open = fn(spec: &str, source: &Source, flags: OpenFlags, context: &Cont
 /// The function that opens tables of a type; `None`: not a type of this crate, or left out of this build.
 fn open_type(kind: &str) -> Option<Open> {
     match kind {
+        #[cfg(feature = "ldap")]
+        "ldap" => Some(ldap::open),
+        #[cfg(feature = "memcache")]
+        "memcache" => Some(memcache::open),
+        #[cfg(feature = "redis")]
+        "redis" => Some(redis::open),
         #[cfg(feature = "sqlite")]
         "sqlite" => Some(sqlite::open),
         _ => None,

@@ -26,7 +26,9 @@ pub fn databases(value: &str, found: &mut HashSet<String>) {
         if let Ok(inner) = syntax::inside_braces(word) {
             databases(inner, found);
         } else if let Some((kind, name)) = word.split_once(':') {
-            if DATABASE_TYPES.contains(&kind) {
+            if name.starts_with("//") {
+                // A URL that looks like a table: `ldap://host` in old-style settings.
+            } else if DATABASE_TYPES.contains(&kind) {
                 found.insert(word.to_owned());
             } else {
                 databases(syntax::inside_braces(name).unwrap_or(name), found);
@@ -89,7 +91,9 @@ mod tests {
         assert_eq!(found("pipemap:{unionmap:{ldap:a, mysql:/b}, debug:pgsql:/c}"), ["ldap:a", "mysql:/b", "pgsql:/c"]);
         assert_eq!(found("{ check_sasl_access memcache:/a, reject }"), ["memcache:/a"]);
         assert_eq!(found("proxy:mysql:/a"), ["mysql:/a"]);
-        assert_eq!(found("smtp:[mysql.example]:25"), Vec::<String>::new());
+        for none in ["smtp:[mysql.example]:25", "ldap://127.0.0.1:389", "mongodb://user:password@host/db"] {
+            assert_eq!(found(none), Vec::<String>::new(), "{none}");
+        }
     }
 
     // S-TABLE-11
