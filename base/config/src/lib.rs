@@ -19,6 +19,7 @@ pub mod check;
 pub mod directory;
 pub mod edit;
 pub mod expand;
+mod host;
 pub mod lines;
 pub mod list;
 pub mod master_cf;
@@ -104,6 +105,8 @@ struct Inner {
     process: String,
     service: String,
     warnings: Vec<String>,
+    /// The file that `myorigin` names, and what was found in it.
+    origin: Option<(String, Result<String, String>)>,
 }
 
 /// Deeper than any sane configuration, so that a parameter that refers to itself is noticed.
@@ -118,6 +121,13 @@ impl Config {
         let mut config = Config::parse(&text, &path.to_string_lossy())?;
         let inner = Arc::make_mut(&mut config.inner);
         inner.directory = dir.to_owned();
+        if let Ok(file) = config.text("myorigin")
+            && file.starts_with('/')
+        {
+            let name = host::origin_file(&file);
+            Arc::make_mut(&mut config.inner).origin = Some((file, name));
+        }
+        let inner = Arc::make_mut(&mut config.inner);
         // Comments may be in any character set; values are shown to clients and must be UTF-8.
         if matches!(text, Cow::Owned(_)) && inner.settings.values().any(|value| value.contains(char::REPLACEMENT_CHARACTER)) {
             inner.warnings.push(format!("{}: a value is not UTF-8; write the file in that character set", path.display()));
@@ -151,6 +161,7 @@ impl Config {
                 process,
                 service: String::new(),
                 warnings,
+                origin: None,
             }),
         };
         config.level()?;

@@ -71,6 +71,7 @@ fn configure(spec: &Spec, arguments: &Arguments) -> Result<(Config, Logger), Fat
 }
 
 fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Result<Started, Fatal> {
+    config.check_host()?;
     config.check(spec.program, true)?;
     let mut taken = Vec::new();
     for number in &arguments.descriptors {

@@ -45,7 +45,7 @@ pub fn show_interfaces(log: &Logger) {
 }
 
 fn load(program: &str, directory: &Path) -> Result<(Config, Logger), ConfigError> {
-    let config = Config::load(directory)?.with_identity(program, "");
+    let config = Config::open(directory)?.with_identity(program, "");
     posthaste_log::open(&config, Kind::Command, true)?;
     let log = Logger::program(&config, program)?;
     for warning in config.warnings() {

@@ -98,7 +98,7 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), String> {
         (options.body, options.envelope, options.header) = (true, true, true);
     }
     let directory = posthaste_config::directory::config_directory(directory.as_deref());
-    let config = Config::load(&directory).map_err(|error| error.to_string())?.with_identity("postcat", "");
+    let config = Config::open(&directory).map_err(|error| error.to_string())?.with_identity("postcat", "");
     let files = getopt.operands();
     let mut out = BufWriter::new(io::stdout().lock());
     if by_id {

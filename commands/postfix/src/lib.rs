@@ -163,6 +163,8 @@ impl Place {
                 config.file()
             )));
         }
+        config.check_host().map_err(|e| fail(e.to_string()))?;
+        config.own_addresses().map_err(|e| fail(e.to_string()))?;
         posthaste_cli::show_interfaces(&early.with_verbose(u32::from(verbose)));
         posthaste_log::open(&config, Kind::Control, posthaste_log::on_terminal()).map_err(|e| fail(e.to_string()))?;
         let log = Logger::program(&config, "postfix-script").map_err(|e| fail(e.to_string()))?;

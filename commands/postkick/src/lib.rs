@@ -67,7 +67,7 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<bool, String> {
         }
     }
     let [class, service, request] = &getopt.operands()[..] else { return Err(USAGE.to_owned()) };
-    let config = Config::load(&directory::config_directory(directory.as_deref())).map_err(|error| error.to_string())?;
+    let config = Config::open(&directory::config_directory(directory.as_deref())).map_err(|error| error.to_string())?;
     let timeout = config.time("application_event_drain_time").map_err(|error| error.to_string())?;
     let name = PathBuf::from(class).join(service);
     let path = config.queue_directory().join(&name);

@@ -70,7 +70,7 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<u8, String> {
         }
     }
     let [file, program, arguments @ ..] = &operands[..] else { return Err(USAGE.to_owned()) };
-    let config = Config::load(&directory::config_directory(directory.as_deref())).map_err(|error| error.to_string())?;
+    let config = Config::open(&directory::config_directory(directory.as_deref())).map_err(|error| error.to_string())?;
     let locking = locking(&config, style.as_deref())?;
     let me = Identity::effective();
     let mailbox = Mailbox {

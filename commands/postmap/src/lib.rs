@@ -94,7 +94,7 @@ fn run(program: Program, arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
         Failed
     };
     let directory = directory::config_directory(options.config.as_deref());
-    let config = Config::load(&directory).map_err(|e| fail(e.to_string()))?.with_identity(name, "");
+    let config = Config::open(&directory).map_err(|e| fail(e.to_string()))?.with_identity(name, "");
     posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(e.to_string()))?;
     let log = Logger::program(&config, name).map_err(|e| fail(e.to_string()))?;
     let mut settings = Settings::from_config(&config).map_err(|e| fail(e.to_string()))?;

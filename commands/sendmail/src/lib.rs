@@ -81,7 +81,7 @@ impl Place {
             )));
         }
         let directory = directory::config_directory(directory.as_deref());
-        let config = Config::load(&directory).map_err(|e| fail(e.to_string()))?;
+        let config = Config::open(&directory).map_err(|e| fail(e.to_string()))?;
         posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(e.to_string()))?;
         let log = Logger::program(&config, "sendmail").map_err(|e| fail(e.to_string()))?;
         let uid = rustix::process::getuid().as_raw();

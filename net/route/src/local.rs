@@ -19,7 +19,7 @@ impl LocalDomains {
         let mut addresses: Vec<IpAddr> = config.own_addresses()?.into_iter().map(|entry| entry.address).collect();
         addresses.extend(config.proxy_addresses()?);
         Ok(LocalDomains {
-            myorigin: config.text("myorigin")?,
+            myorigin: config.origin()?,
             mydestination: StringList::open("mydestination", &config.text("mydestination")?, config).map_err(bad)?,
             addresses,
         })

@@ -27,7 +27,7 @@ impl Rewriter {
             allow_percent_hack: config.bool("allow_percent_hack")?,
             append_at_myorigin: config.bool("append_at_myorigin")?,
             append_dot_mydomain: config.bool("append_dot_mydomain")?,
-            local: (config.text("myorigin")?, config.text("mydomain")?),
+            local: (config.origin()?, config.text("mydomain")?),
             remote: config.text("remote_header_rewrite_domain")?,
         })
     }

@@ -135,11 +135,7 @@ fn inet(entry: &MasterEntry, settings: &Settings, file: &Path) -> Result<Vec<End
     let port = |shown: &str| settings.port(service).ok_or_else(|| format!("{shown}:{service}: Servname not supported for ai_socktype"));
     if host.is_empty() {
         if settings.interfaces.is_empty() {
-            return Err(format!(
-                "{}: line {}: no address to listen on: see inet_interfaces and inet_protocols",
-                file.display(),
-                entry.line
-            ));
+            return Err(format!("{}: line {}: no valid IP address found: {}", file.display(), entry.line, entry.service));
         }
         let port = port(&settings.interfaces[0].to_string())?;
         return Ok(settings.interfaces.iter().map(|&address| Endpoint::Inet(SocketAddr::new(address, port))).collect());

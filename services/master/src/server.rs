@@ -294,7 +294,7 @@ impl Master {
 
     fn reload(&mut self) {
         self.announce("reload");
-        let checked = Config::load(&self.directory).and_then(|config| config.check("master", true).map(|()| config));
+        let checked = Config::open(&self.directory).and_then(|config| config.check("master", true).map(|()| config));
         let done = checked.map_err(|error| error.to_string()).and_then(|config| {
             self.configure(&config)?;
             // A log file that was renamed is let go.

@@ -93,7 +93,7 @@ fn start(options: Options) -> Result<ExitCode, String> {
     let directory = config_directory(options.config_directory.as_deref());
     let directory = std::path::absolute(&directory).unwrap_or(directory);
     let config =
-        Config::load(&directory).and_then(|config| config.check("master", true).map(|()| config)).map_err(|error| error.to_string())?;
+        Config::open(&directory).and_then(|config| config.check("master", true).map(|()| config)).map_err(|error| error.to_string())?;
     let owner = owner(&config)?;
     let queue = config.queue_directory();
     std::env::set_current_dir(&queue).map_err(|error| format!("chdir({}): {}", queue.display(), text(&error)))?;
@@ -170,7 +170,13 @@ fn wait_for(mut child: UnixStream) -> Result<ExitCode, String> {
     let mut byte = [0];
     match child.read_exact(&mut byte) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(_) => Err("daemon initialization failure -- see logs for details".into()),
+        Err(_) => {
+            // What went wrong is in the log already.
+            if posthaste_log::on_terminal() {
+                eprintln!("master: fatal: daemon initialization failure -- see logs for details");
+            }
+            Ok(ExitCode::FAILURE)
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 """unknown users in each class, senders too; error and retry transports; relocated; VRFY"""
+# S-CLASS-02 S-VIRT-13 S-LOCAL-25 S-RELAY-02 S-ID-20 S-RECIPE-06 S-BOUNCE-12 (unknown recipients are refused at once)
 postmap("hash:/etc/postfix/valias", """
     al.example  x
     good@al.example alice

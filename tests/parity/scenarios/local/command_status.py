@@ -1,4 +1,5 @@
 """exit codes, signals, time limit and output of commands in aliases (S-LOCAL, sysexits.h)"""
+# S-LOCAL-19
 codes = (64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 1, 127)
 aliases("\n".join(f'code{c}: "|exit {c}"' for c in codes) + r"""
 sig9:   "|kill -9 $$"

@@ -1,4 +1,5 @@
 """mailbox delivery that fails: full disk, quota of a file, missing and foreign folders, locks, owners"""
+# S-LOCAL-06 (dave)
 sh("mkdir /mnt/full; mount -t tmpfs -o size=8k tmpfs /mnt/full; mkdir /mnt/full/d; chown -R alice /mnt/full; dd if=/dev/zero of=/mnt/full/fill bs=4k count=4 2>/dev/null; true")
 aliases("""
     full:     /mnt/full/box

@@ -1,4 +1,5 @@
 """dead destinations: deliveries are suspended"""
+# S-QUEUE-11
 main("""
     mynetworks = 127.0.0.0/8 192.0.2.10
     smtp_connection_cache_on_demand = no

@@ -1,4 +1,5 @@
 """many recipients, several transports, content filter, recipient limits, redirect"""
+# S-QUEUE-20
 sink("mx1", "192.0.2.20:25", {"RCPT TO:<bad": "550 5.1.1 no"})
 sink("filter", "192.0.2.21:10025", hostname="filter.example.com")
 main("""
