@@ -119,11 +119,15 @@ fn comment_end(text: &[u8], mut at: usize) -> usize {
 fn one_mailbox(tokens: &[Token]) -> Result<Address, BadAddress> {
     let tokens: Vec<&Token> = tokens.iter().filter(|token| **token != Token::Comment).collect();
     let mut list = &tokens[..];
-    // A group's name and its colon; a source route's colon comes after an `@` and is dealt with below.
-    if let Some(colon) = list.iter().position(|token| **token == Token::Special(b':'))
+    // A group's name and its colon, if its `;` is there, too; else a colon is a character like others.
+    if let Some(end) = list.iter().position(|token| **token == Token::Special(b';'))
+        && let Some(colon) = list[..end].iter().rposition(|token| **token == Token::Special(b':'))
         && !list[..colon].iter().any(|token| matches!(token, Token::Special(b'@' | b'<')))
     {
         list = &list[colon + 1..];
+        if list.iter().all(|token| **token == Token::Special(b';')) {
+            return Ok(Address::empty());
+        }
     }
     let mut found = None;
     for part in list.split(|token| matches!(token, Token::Special(b',' | b';'))) {
@@ -151,18 +155,19 @@ fn mailbox(tokens: &[&Token]) -> Result<Address, BadAddress> {
         return addr_spec(tokens);
     };
     let close = tokens.iter().rposition(|token| **token == Token::Special(b'>')).ok_or(BadAddress)?;
-    if close + 1 != tokens.len() || tokens[..open].iter().any(|token| **token == Token::Special(b'@')) {
+    if close + 1 != tokens.len() || tokens[..open].iter().any(|token| matches!(token, Token::Special(b'@' | b':'))) {
         return Err(BadAddress);
     }
     let inner = &tokens[open + 1..close];
+    let routed = inner.first().is_some_and(|token| **token == Token::Special(b'@'));
     let inner = match inner.iter().rposition(|token| **token == Token::Special(b':')) {
-        Some(colon) => &inner[colon + 1..],
-        None => inner,
+        Some(colon) if routed => &inner[colon + 1..],
+        _ => inner,
     };
     mailbox(inner)
 }
 
-/// Words joined by `.` and `@`. Two words side by side are a phrase without an address.
+/// Words joined by `.`, `@` and, as Postfix takes it, `:`. Two words side by side are a phrase without an address.
 fn addr_spec(tokens: &[&Token]) -> Result<Address, BadAddress> {
     let mut out = Vec::new();
     let mut after_word = false;
@@ -173,7 +178,7 @@ fn addr_spec(tokens: &[&Token]) -> Result<Address, BadAddress> {
                 out.extend_from_slice(word);
                 after_word = true;
             }
-            Token::Special(c @ (b'.' | b'@')) => {
+            Token::Special(c @ (b'.' | b'@' | b':')) => {
                 out.push(*c);
                 after_word = false;
             }
@@ -224,10 +229,19 @@ mod tests {
             ("<x@[127.0.0.1>", "x@[127.0.0.1]"),
             ("<x(comment@y>", "x"),
             ("<(c>", ""),
+            ("<g:a@b>", "g:a@b"),
+            ("<g: a@b>", "g:a@b"),
+            ("<a:b@c;>", "b@c"),
+            ("<a:>", "a:"),
+            ("<a:;>", ""),
+            ("<:a@b>", ":a@b"),
+            ("<a@b:c@d>", "a@b:c@d"),
+            ("<a:b:c@d;>", "c@d"),
+            ("<x:<a@b>;>", "a@b"),
         ] {
             assert_eq!(lax(word).as_deref(), Some(address), "{word}");
         }
-        for word in ["<a b@y>", "alice bob", "<x@y>foo", "<x@y><z@y>", "<alice+ext'q;x@example.com>", "<a\\", "<a]@b>"] {
+        for word in ["<a b@y>", "alice bob", "<x@y>foo", "<x@y><z@y>", "<alice+ext'q;x@example.com>", "<a\\", "<a]@b>", "<a b:c@d>", "<x:<a@b>>", "<g:a@b,c@d;>"] {
             assert_eq!(lax(word), None, "{word}");
         }
     }

@@ -4,7 +4,7 @@ use super::address::{self, BadAddress};
 use super::lines;
 use super::session::{Level, Opening, Session, State};
 use super::types::*;
-use super::words::{after_keyword, next_word, number, value_of};
+use super::words::{Words, after_keyword, next_word, number, value_of};
 use crate::xtext;
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
@@ -207,7 +207,8 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.7 Bad sender address syntax");
         };
-        let sender = match self.extract(written) {
+        let utf8 = self.offers_utf8() && Words(rest).any(|word| word.is_ok_and(|word| word.eq_ignore_ascii_case(b"SMTPUTF8")));
+        let sender = match self.extract(written, utf8) {
             Ok(sender) => sender,
             Err(BadAddress) => return self.bad_address("MAIL", written, "501 5.1.7 Bad sender address syntax"),
         };
@@ -332,11 +333,14 @@ impl<M: Message> Session<M> {
         Ok(parameters)
     }
 
-    /// The address of MAIL or RCPT. A domain in UTF-8 is none where SMTPUTF8 is not offered.
-    fn extract(&self, written: &[u8]) -> Result<Address, BadAddress> {
+    fn offers_utf8(&self) -> bool {
+        self.settings.smtputf8 && self.rules.discard & keyword::SMTPUTF8 == 0
+    }
+
+    /// The address of MAIL or RCPT. A domain in UTF-8 is one only where MAIL has SMTPUTF8.
+    fn extract(&self, written: &[u8], utf8: bool) -> Result<Address, BadAddress> {
         let address = address::extract(written, self.settings.strict_envelopes)?;
-        let hidden = self.rules.discard & keyword::SMTPUTF8 != 0;
-        if hidden && address.domain().is_some_and(|domain| !domain.is_ascii()) { Err(BadAddress) } else { Ok(address) }
+        if !utf8 && address.domain().is_some_and(|domain| !domain.is_ascii()) { Err(BadAddress) } else { Ok(address) }
     }
 
     fn bad_address(&mut self, command: &str, written: &[u8], reply: &str) {
@@ -358,7 +362,8 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.3 Bad recipient address syntax");
         };
-        let address = match self.extract(written) {
+        let utf8 = self.transaction().is_some_and(|transaction| transaction.parameters.smtputf8);
+        let address = match self.extract(written, utf8) {
             Ok(address) if !address.is_empty() => address,
             _ => return self.bad_address("RCPT", written, "501 5.1.3 Bad recipient address syntax"),
         };
@@ -405,9 +410,11 @@ impl<M: Message> Session<M> {
                 if !dsn {
                     return Err("501 5.7.1 DSN support is disabled".into());
                 }
+                if recipient.notify != 0 {
+                    return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into());
+                }
                 match notify_flags(value) {
-                    Ok(flags) if recipient.notify == 0 => recipient.notify = flags,
-                    Ok(_) => return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into()),
+                    Ok(flags) => recipient.notify = flags,
                     Err(unknown) => {
                         if let Some(unknown) = unknown {
                             let text = format!(
@@ -538,8 +545,7 @@ impl<M: Message> Session<M> {
             return self.fail("502 5.5.1 VRFY command is disabled");
         }
         let mut written = arguments;
-        if self.settings.smtputf8
-            && self.rules.discard & keyword::SMTPUTF8 == 0
+        if self.offers_utf8()
             && let Some(start) = arguments.len().checked_sub(9)
             && arguments[start..].eq_ignore_ascii_case(b" SMTPUTF8")
         {
@@ -582,6 +588,14 @@ impl<M: Message> Session<M> {
     /// The recipient under consideration.
     pub fn candidate(&self) -> Option<&Recipient> {
         self.candidate.as_ref()
+    }
+
+    /// The recipient that checks speak of: the one of RCPT or VRFY, in later stages the only one.
+    pub fn recipient(&self) -> Option<&Address> {
+        if let Some(candidate) = &self.candidate {
+            return Some(&candidate.address);
+        }
+        self.transaction().filter(|transaction| transaction.recipients == 1).and_then(|transaction| transaction.first_recipient.as_ref())
     }
 
     /// The argument as the client wrote it: the domain of ETRN.

@@ -34,6 +34,17 @@ pub fn next_word<'a>(rest: &mut &'a [u8]) -> Option<Result<&'a BStr, Unbalanced>
     Some(if quoted || depth > 0 { Err(Unbalanced) } else { Ok(word.as_bstr()) })
 }
 
+/// The words of a line, see [`next_word`].
+pub struct Words<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Result<&'a BStr, Unbalanced>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        next_word(&mut self.0)
+    }
+}
+
 /// A quote or bracket was opened and not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unbalanced;

@@ -30,7 +30,12 @@ impl Evaluation<'_> {
                     found => found,
                 }
             }
-            Subject::ReverseClient | Subject::Helo | Subject::Etrn => {
+            Subject::ReverseClient => {
+                let client = self.session.client();
+                let (host, address) = (client.reverse_name.clone(), client.address.clone());
+                on(maps, move |maps| host_lookup(maps, parents, host.as_bstr(), Some(address.as_bstr()))).await
+            }
+            Subject::Helo | Subject::Etrn => {
                 if name.is_empty() {
                     return Outcome::Dunno;
                 }
@@ -63,10 +68,22 @@ impl Evaluation<'_> {
             Ok(None) => Outcome::Dunno,
             Ok(Some(value)) => {
                 let key = if subject == Subject::Client { key } else { name };
-                self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await
+                let outcome = self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await;
+                if subject == Subject::ReverseClient && outcome == Outcome::Permit {
+                    return self.permit_forbidden("check_reverse_client_hostname_access", key.as_bstr());
+                }
+                outcome
             }
             Err(error) => self.lookup_failed(&error, name.as_bstr(), subject),
         }
+    }
+
+    /// Strangers choose their own reverse names, mail exchangers and name servers: a permit by these would let anybody in.
+    pub fn permit_forbidden(&self, restriction: &str, name: &BStr) -> Outcome {
+        warn!(self.rules.log, "restriction {restriction} returns OK for {name}");
+        warn!(self.rules.log, "this is not allowed for security reasons");
+        warn!(self.rules.log, "use DUNNO instead of OK if you want to make an exception");
+        self.misconfigured()
     }
 
     /// A table that fails: temporary. (One that could not even be opened is a fault of the configuration, and is called so.)

@@ -32,16 +32,16 @@ impl Evaluation<'_> {
 
     /// Resolves the recipient of RCPT or VRFY.
     pub async fn recipient_address(&mut self) -> Outcome {
-        let Some(candidate) = self.session.candidate() else { return Outcome::Dunno };
+        let Some(recipient) = self.session.recipient() else { return Outcome::Dunno };
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
-        match resolve(&self.rules.router, sender, &candidate.address).await {
+        match resolve(&self.rules.router, sender, recipient).await {
             Ok(route) if route.error => self.bad_address(&route.recipient),
             Ok(route) => {
                 self.route = Some(route);
                 Outcome::Dunno
             }
-            Err(error) => self.resolve_failed(&candidate.address, &error),
+            Err(error) => self.resolve_failed(recipient, &error),
         }
     }
 
@@ -71,10 +71,12 @@ impl Evaluation<'_> {
         match self.authorized_destination() {
             Ok(true) => Outcome::Dunno,
             Ok(false) => {
-                let Some(candidate) = self.session.candidate() else { return Outcome::Dunno };
-                let text = format!("<{}>: Relay access denied", candidate.address);
+                let Some(recipient) = self.session.recipient() else { return Outcome::Dunno };
+                let text = format!("<{recipient}>: Relay access denied");
                 let reject = if defer {
-                    Reject::plain(454, &format!("4.7.1 {text}"))
+                    // The reply code of a refusal, made temporary.
+                    let code = self.rules.codes.relay_domains;
+                    Reject::plain(if code >= 500 { code - 100 } else { code }, &format!("4.7.1 {text}"))
                 } else {
                     Reject::plain(self.rules.codes.relay_domains, &format!("5.7.1 {text}"))
                 };
@@ -162,7 +164,7 @@ impl Evaluation<'_> {
         let local = route.recipient.local();
         let bare = match subject {
             Subject::Sender => self.session.transaction().is_some_and(|transaction| transaction.sender.domain().is_none()),
-            _ => self.session.candidate().is_some_and(|candidate| candidate.address.domain().is_none()),
+            _ => self.session.recipient().is_some_and(|recipient| recipient.domain().is_none()),
         };
         bare && local.eq_ignore_ascii_case(b"postmaster")
             || route.class == Class::Local && local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes())

@@ -137,15 +137,15 @@ impl Evaluation<'_> {
     pub async fn permit_address_list(&mut self, list: &DnsList) -> Outcome {
         let Some(ip) = self.session.client().ip else { return Outcome::Dunno };
         let name = format!("{}.{}", list_name(ip), list.zone);
-        self.permit_listed(&name, list).await
+        self.permit_listed(&name, list, "permit_dnswl_client").await
     }
 
     pub async fn permit_name_list(&mut self, subject: Subject, list: &DnsList) -> Outcome {
         let Some((domain, _)) = self.list_subject(subject) else { return Outcome::Dunno };
-        self.permit_listed(&format!("{domain}.{}", list.zone), list).await
+        self.permit_listed(&format!("{domain}.{}", list.zone), list, "permit_rhswl_client").await
     }
 
-    async fn permit_listed(&mut self, name: &str, list: &DnsList) -> Outcome {
+    async fn permit_listed(&mut self, name: &str, list: &DnsList, action: &str) -> Outcome {
         if self.session.candidate().is_some() {
             match self.authorized_destination() {
                 Ok(true) => {}
@@ -154,7 +154,7 @@ impl Evaluation<'_> {
             }
         }
         match self.ask_list(name, list).await {
-            Answer::Listed(_) => Outcome::Permit,
+            Answer::Listed(_) => self.permit(action, Subject::Client),
             Answer::NotListed => Outcome::Dunno,
             Answer::Failed => {
                 let (name, class) = (self.name_of(Subject::Client), Subject::Client.class());
@@ -175,7 +175,7 @@ impl Evaluation<'_> {
                 (sender.domain()?.to_owned(), sender.as_bytes().to_owned())
             }
             Subject::Recipient => {
-                let recipient = &self.session.candidate()?.address;
+                let recipient = self.session.recipient()?;
                 (recipient.domain()?.to_owned(), recipient.as_bytes().to_owned())
             }
             _ => return None,

@@ -245,11 +245,12 @@ impl<'a> Evaluation<'a> {
                 Outcome::Dunno
             }
             R::RejectUnlisted(Subject::Sender) => {
-                self.sender_checked = true;
+                // One that only warns leaves the check that no parameter lists (smtpd_reject_unlisted_sender) to be made.
+                self.sender_checked |= self.warn_depth == 0;
                 self.reject_unlisted_sender().await
             }
             R::RejectUnlisted(_) => {
-                self.recipient_checked = true;
+                self.recipient_checked |= self.warn_depth == 0;
                 self.reject_unlisted_recipient().await
             }
             R::RejectDnsListAddress(list) => Box::pin(self.reject_address_list(list)).await,
@@ -339,14 +340,7 @@ impl<'a> Evaluation<'a> {
             Subject::Sender => {
                 self.session.transaction().map_or_else(BString::default, |transaction| transaction.sender.as_bytes().to_owned())
             }
-            Subject::Recipient => match (self.session.candidate(), self.session.transaction()) {
-                (Some(candidate), _) => candidate.address.as_bytes().to_owned(),
-                // In later stages the recipient is known if there is only one.
-                (None, Some(transaction)) if transaction.recipients == 1 => {
-                    transaction.first_recipient.as_ref().map_or_else(BString::default, |address| address.as_bytes().to_owned())
-                }
-                _ => BString::default(),
-            },
+            Subject::Recipient => self.session.recipient().map_or_else(BString::default, |address| address.as_bytes().to_owned()),
             Subject::Data => "DATA".into(),
             Subject::EndOfData => "END-OF-MESSAGE".into(),
             Subject::Etrn => self.session.written().to_owned(),

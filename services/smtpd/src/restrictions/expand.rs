@@ -29,7 +29,7 @@ impl Evaluation<'_> {
 
 fn session_value(name: &str, session: &Session<Mail>) -> Option<BString> {
     let sender = session.transaction().map(|transaction| &transaction.sender);
-    let recipient = session.candidate().map(|candidate| &candidate.address);
+    let recipient = session.recipient();
     address_value(name, sender, recipient).or_else(|| client_value(name, session.client(), session.helo()))
 }
 

@@ -20,7 +20,7 @@ impl Evaluation<'_> {
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
             Subject::Helo => self.session.helo().unwrap_or_default().to_owned(),
             Subject::Sender => self.session.transaction().map(|t| host_part(&t.sender)).unwrap_or_default(),
-            Subject::Recipient => self.session.candidate().map(|c| host_part(&c.address)).unwrap_or_default(),
+            Subject::Recipient => self.session.recipient().map(host_part).unwrap_or_default(),
             _ => BString::default(),
         };
         if domain.is_empty() || (matches!(subject, Subject::Client | Subject::ReverseClient) && domain == "unknown") {
@@ -153,11 +153,7 @@ impl Evaluation<'_> {
             Err(error) => return Some(self.lookup_failed(&error, name.as_bstr(), subject)),
         };
         if outcome == Outcome::Permit {
-            // Strangers choose their own mail exchangers and name servers: a permit by these would let anybody in.
-            warn!(self.rules.log, "restriction {restriction} returns OK for {name}");
-            warn!(self.rules.log, "this is not allowed for security reasons");
-            warn!(self.rules.log, "use DUNNO instead of OK if you want to make an exception");
-            return Some(self.misconfigured());
+            return Some(self.permit_forbidden(restriction, name.as_bstr()));
         }
         Some(outcome)
     }

@@ -72,7 +72,7 @@ impl Evaluation<'_> {
         }
         let address = match subject {
             Subject::Sender => self.session.transaction().map(|transaction| &transaction.sender),
-            _ => self.session.candidate().map(|candidate| &candidate.address),
+            _ => self.session.recipient(),
         };
         let Some(address) = address.filter(|address| !address.is_empty()) else { return Outcome::Dunno };
         let good = address.domain().is_some_and(|domain| literal(domain).is_some() || fully_qualified(domain));

@@ -295,8 +295,8 @@ impl Rules {
                 }
                 self.recipient_stage(evaluation).await
             }
-            Check::Data => evaluation.list(&self.data, Subject::Data).await,
-            Check::EndOfMessage => evaluation.list(&self.end_of_data, Subject::EndOfData).await,
+            Check::Data => self.late_stage(evaluation, &self.data, Subject::Data).await,
+            Check::EndOfMessage => self.late_stage(evaluation, &self.end_of_data, Subject::EndOfData).await,
             Check::Etrn => {
                 if self.delay_reject {
                     for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo)] {
@@ -313,9 +313,21 @@ impl Rules {
         }
     }
 
+    /// DATA and end of data: the recipient counts if there is only one.
+    async fn late_stage(&self, evaluation: &mut Evaluation<'_>, list: &[Item], subject: Subject) -> Outcome {
+        if !list.is_empty() {
+            evaluation.recipient_address().await;
+        }
+        evaluation.list(list, subject).await
+    }
+
     async fn recipient_stage(&self, evaluation: &mut Evaluation<'_>) -> Outcome {
         if self.delay_reject {
             for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo), (&self.sender, Subject::Sender)] {
+                // A client that did not say HELO is not judged by it.
+                if subject == Subject::Helo && evaluation.session.helo().is_none() {
+                    continue;
+                }
                 let outcome = evaluation.list(list, subject).await;
                 if outcome.ends() {
                     return outcome;

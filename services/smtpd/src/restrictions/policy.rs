@@ -203,13 +203,7 @@ impl Evaluation<'_> {
         let transaction = session.transaction();
         let place = session.place();
         let late = matches!(place, "DATA" | "BDAT" | "END-OF-MESSAGE");
-        let recipient = match (session.candidate(), transaction) {
-            (Some(candidate), _) => candidate.address.as_bytes(),
-            (None, Some(transaction)) if late && transaction.recipients == 1 => {
-                transaction.first_recipient.as_ref().map(|address| address.as_bytes()).unwrap_or_default()
-            }
-            _ => Default::default(),
-        };
+        let recipient = session.recipient().map(|address| address.as_bytes()).unwrap_or_default();
         let size = match transaction {
             Some(transaction) if place == "END-OF-MESSAGE" => transaction.size,
             Some(transaction) => transaction.parameters.size,
