@@ -46,14 +46,14 @@ ask("QUIT", port=10025)
 quiet("sendmail alice x@example.org", "Subject: x\n\nx\n", user="bob")
 settle()
 quiet("mailq")
-for program, pids in sorted(daemons().items()):
+for program, pids in sorted(running().items()):
     for pid in pids:
         s = status(pid)
         root = program in ("master", "local", "virtual", "pipe", "spawn")
         check(s["Uid"].split() == (["0"] * 4 if root else ["103"] * 4) and (root or s["Groups"].split() in ([], ["106"])), f"S-SEC-02: {program} runs as {s['Uid']} {s['Groups']}")
         if not root:
             check(int(s["CapEff"], 16) == 0 and s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"S-SEC-02: {program} cannot gain rights, and its calls are filtered")
-chrooted = [p for p in daemons("smtpd") if os.readlink(f"/proc/{p}/root") == "/var/spool/postfix" or os.path.samefile(f"/proc/{p}/root", "/var/spool/postfix")]
+chrooted = [p for p in running("smtpd") if os.readlink(f"/proc/{p}/root") == "/var/spool/postfix" or os.path.samefile(f"/proc/{p}/root", "/var/spool/postfix")]
 check(len(chrooted) == 1, "S-SEC-02: the chrooted service has the queue as its root")
 
 # Landlock does not stand between a service and its tables, wherever those are, also when they change.
@@ -85,7 +85,7 @@ env = quiet("cat /tmp/env").stdout
 check("SENDER=_touch_" in env and "`" not in env and not os.path.exists("/tmp/pwned"), f"S-SEC-04: no shell character of the sender gets through: {re.findall('SENDER=.*', env)}")
 
 # S-SEC-05
-[pid] = [p for p in daemons("smtpd") if p not in chrooted]
+[pid] = [p for p in running("smtpd") if p not in chrooted]
 
 
 def resident():
@@ -123,7 +123,7 @@ check(not queue_ids(), "S-SEC-05: nothing of it is left")
 settle()
 quiet("smtp-source -m 20 -f s@example.org -t r@example.org 127.0.0.1:25")
 settle()
-pids = {p: daemons(p) for p in ("smtpd", "qmgr", "smtp")}
+pids = {p: running(p) for p in ("smtpd", "qmgr", "smtp")}
 tracers = [subprocess.Popen(["strace", "-f", "-qq", "-c", "-S", "calls", "-o", f"/tmp/calls.{p}", "-p", str(p)], stderr=subprocess.DEVNULL) for p in sum(pids.values(), [])]
 time.sleep(0.5)
 quiet("smtp-source -s 5 -m 200 -f s@example.org -t r@example.org 127.0.0.1:25")
@@ -137,12 +137,12 @@ for p in sum(pids.values(), []):
     rows = quiet(f"cat /tmp/calls.{p}").stdout
     total += int((re.findall(r"^ *100\.\d+ +\S+ +\S+ +(\d+).*total", rows, re.M) or ["0"])[0])
 check(0 < total / 200 <= 120, f"S-SEC-07: {total / 200} system calls for each message in all processes")
-check({p: daemons(p) for p in pids} == pids, "S-SEC-07: and no new process")
+check({p: running(p) for p in pids} == pids, "S-SEC-07: and no new process")
 
 # S-SEC-06: too little memory: the process dies, master starts it again, mail is intact.
 quiet("sendmail -f s@example.org held@example.org", "Subject: kept\n\nx\n")
 settle()
-qpid = daemons("qmgr")[0]
+qpid = running("qmgr")[0]
 quiet(f"prlimit --pid {qpid} --as=1000000")
 for _ in range(3):
     quiet("smtp-source -s 20 -m 60 -l 20000 -f s@example.org -t r@example.org 127.0.0.1:25")

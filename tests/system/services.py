@@ -85,7 +85,7 @@ for line in ("connect from localhost", r"\w+: client=localhost\[127.0.0.1\]", r"
 
 # S-MASTER-11, S-DAEMON-23, S-SEC-02: a chrooted server has the queue directory as its root, and still knows users and tables by proxymap.
 session = client(port=10025)
-[pid] = [p for p in daemons("smtpd") if os.path.samefile(f"/proc/{p}/root", "/var/spool/postfix")] or [0]
+[pid] = [p for p in running("smtpd") if os.path.samefile(f"/proc/{p}/root", "/var/spool/postfix")] or [0]
 check(pid, "S-MASTER-11: the root of the smtpd with chroot=y is the queue directory")
 check(os.path.exists(f"/proc/{pid}/root/pid") and not os.path.exists(f"/proc/{pid}/root/var/spool/postfix/pid"), "S-MASTER-11: it sees /pid")
 session.close()
@@ -93,7 +93,7 @@ got = ask("HELO c\nMAIL FROM:<>\nRCPT TO:<alice@example.com>\nRCPT TO:<nobodyher
 check(got[3].startswith("250"), f"S-DAEMON-23: chrooted, a known user: {got}")
 check(got[4].startswith("550 5.1.1 <nobodyhere@example.com>: Recipient address rejected: User unknown in local recipient table"), f"S-DAEMON-23: an unknown: {got}")
 if "smtpd" not in quiet("postconf -M local/unix").stdout:
-    check(all(os.readlink(f"/proc/{p}/root") == "/" for p in daemons("local")), "S-MASTER-11: others are not chrooted")
+    check(all(os.readlink(f"/proc/{p}/root") == "/" for p in running("local")), "S-MASTER-11: others are not chrooted")
 
 # S-DAEMON-19
 got = ask("HELO c\nMAIL FROM:<nosuch@example.com>\nRCPT TO:<alice@example.com>\nQUIT", port=10025)
@@ -154,15 +154,15 @@ wait_file("/var/spool/postfix/flush/backup_test")
 check(os.path.exists("/var/spool/postfix/flush/backup_test"), "S-DAEMON-17: the flush service has a file for the domain")
 
 # S-DAEMON-02
-before = set(daemons("smtpd"))
+before = set(running("smtpd"))
 client(port=10027).close()
-new = set(daemons("smtpd")) - before
+new = set(running("smtpd")) - before
 check(len(new) == 1, "S-DAEMON-02: a process for the entry")
 for _ in range(40):
-    if not new & set(daemons("smtpd")):
+    if not new & set(running("smtpd")):
         break
     time.sleep(0.1)
-check(not new & set(daemons("smtpd")), "S-DAEMON-02: it is gone after max_idle")
+check(not new & set(running("smtpd")), "S-DAEMON-02: it is gone after max_idle")
 check(ask("QUIT", port=10027)[0].startswith("220"), "S-DAEMON-02: and comes again; max_use is accepted")
 
 # S-MASTER-23, S-CMD-02: a session goes on while a port is added and a service changes.
@@ -180,7 +180,7 @@ check(grep("postfix/postfix-script: refreshing the Postfix mail system") and gre
 # S-MASTER-24
 settle()
 check("across the reload" in quiet("cat /var/mail/alice").stdout, "S-MASTER-24: oqmgr delivers")
-check(daemons("oqmgr") and not daemons("qmgr"), f"S-MASTER-24: by that name: {daemons()}")
+check(running("oqmgr") and not running("qmgr"), f"S-MASTER-24: by that name: {running()}")
 check(grep("postfix/o?qmgr: .*from=<s@example.org>"), "S-MASTER-24: logged")
 
 # S-MASTER-22
@@ -192,5 +192,5 @@ check(grep(r"to=<alice@example.com>, .*dsn=4.3.0, status=deferred \(mail transpo
 check("refused" in quiet("swaks --server 127.0.0.1 --quit-after CONNECT 2>&1").stdout, "S-MASTER-22: port 25 refuses")
 # S-MASTER-08: what a command of an unprivileged user has to say reaches the file by postlogd.
 quiet("postdrop -r", "no record", user="alice")
-check(grep("postfix/postdrop: .*uid=1001", 5) and daemons("postlogd"), f"S-MASTER-08: postlogd writes maillog_file: {grep('postdrop')} {daemons()}")
+check(grep("postfix/postdrop: .*uid=1001", 5) and running("postlogd"), f"S-MASTER-08: postlogd writes maillog_file: {grep('postdrop')} {running()}")
 nolog()

@@ -12,6 +12,7 @@ pub mod delivered;
 pub mod filter;
 pub mod mailbox;
 pub mod maildir;
+pub mod records;
 pub mod verp;
 
 use bstr::{BStr, BString, ByteSlice};

@@ -2,6 +2,7 @@
 
 use crate::plain::{Event, Plain, run_plain};
 use crate::{Agent, Fatal, Setup, Spec};
+use posthaste_delivery::records::Alone;
 use posthaste_ipc::delivery::{DRAINING, Done, Report, Request};
 use posthaste_ipc::frame::{Reader, Writer};
 use posthaste_ipc::wire::Wire as _;
@@ -13,6 +14,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -23,11 +25,11 @@ const LAST_CHANCE: Duration = Duration::from_secs(3);
 
 /// Runs a thread-based delivery agent.
 pub fn run_agent<A: Agent>(spec: Spec, arguments: Vec<OsString>) -> ExitCode {
-    run_plain(spec, arguments, A::open, serve)
+    run_plain(spec, arguments, |setup| Ok((A::open(setup)?, Alone::open(&setup.config, setup.log.clone())?)), serve)
 }
 
-fn serve<A: Agent>(agent: A, mut plain: Plain) -> Result<(), Fatal> {
-    let pool = Pool::new(Arc::new(agent), &plain.setup);
+fn serve<A: Agent>((agent, alone): (A, Alone), mut plain: Plain) -> Result<(), Fatal> {
+    let pool = Pool::new(Arc::new(agent), alone, &plain.setup);
     let mut connections: Vec<Weak<Connection>> = Vec::new();
     let mut idle_since = Instant::now();
     loop {
@@ -75,6 +77,8 @@ fn serve<A: Agent>(agent: A, mut plain: Plain) -> Result<(), Fatal> {
 struct Connection {
     socket: UnixStream,
     writer: Writer<UnixStream>,
+    /// The queue manager has closed it.
+    gone: AtomicBool,
 }
 
 impl Connection {
@@ -82,14 +86,16 @@ impl Connection {
     fn start<A: Agent>(socket: UnixStream, pool: &Arc<Pool<A>>) -> Option<Weak<Connection>> {
         let copies = socket.try_clone().and_then(|reader| Ok((reader, socket.try_clone()?)));
         let (reader, writer) = copies.map_err(|error| warn!(pool.log, "queue manager: {error}")).ok()?;
-        let connection = Arc::new(Connection { socket, writer: Writer::new(writer) });
+        let connection = Arc::new(Connection { socket, writer: Writer::new(writer), gone: AtomicBool::new(false) });
         let weak = Arc::downgrade(&connection);
         let pool = Arc::clone(pool);
         let thread = std::thread::Builder::new().name("requests".into()).stack_size(256 * 1024);
         let log = pool.log.clone();
         let started = thread.spawn(move || {
             // A queue manager that ends while we are saying something to it resets the connection: that is no more than its end.
-            if let Err(error) = connection.read(reader, &pool)
+            let read = connection.read(reader, &pool);
+            connection.gone.store(true, Ordering::Relaxed);
+            if let Err(error) = read
                 && error.kind() != std::io::ErrorKind::ConnectionReset
             {
                 warn!(pool.log, "queue manager: {error}");
@@ -127,6 +133,7 @@ struct Job {
 /// Threads that deliver: as many as there is work for, up to the limit.
 struct Pool<A> {
     agent: Arc<A>,
+    alone: Alone,
     log: Logger,
     limit: usize,
     state: Mutex<State>,
@@ -144,9 +151,10 @@ struct State {
 }
 
 impl<A: Agent> Pool<A> {
-    fn new(agent: Arc<A>, setup: &Setup) -> Arc<Pool<A>> {
+    fn new(agent: Arc<A>, alone: Alone, setup: &Setup) -> Arc<Pool<A>> {
         Arc::new(Pool {
             agent,
+            alone,
             log: setup.log.clone(),
             limit: setup.limit.unwrap_or(usize::MAX),
             state: Mutex::default(),
@@ -223,9 +231,14 @@ impl<A: Agent> Pool<A> {
 
     fn deliver(&self, job: Job) {
         let Job { connection, number, request } = job;
+        if connection.gone.load(Ordering::Relaxed) {
+            // Not begun, and the next queue manager will ask for it again.
+            return;
+        }
         let mut report = |report: Report| {
-            // The queue manager being gone changes nothing for the mail: what is delivered is marked in the queue file.
-            let _ = connection.writer.send(Report::FRAME, number, &report);
+            if connection.gone.load(Ordering::Relaxed) || connection.writer.send(Report::FRAME, number, &report).is_err() {
+                self.alone.record(&request, &report);
+            }
         };
         // A panic ends this delivery only. It has been logged; recipients without a report are deferred.
         let done = catch_unwind(AssertUnwindSafe(|| self.agent.deliver(&request, &mut report))).unwrap_or_default();
@@ -237,7 +250,8 @@ impl<A: Agent> Pool<A> {
 #[cfg(test)]
 pub(crate) fn test_agent<A: Agent>(agent: A, setup: &Setup, client: UnixStream) -> Arc<A> {
     let agent = Arc::new(agent);
-    let pool = Pool::new(Arc::clone(&agent), setup);
+    let alone = Alone::open(&setup.config, setup.log.clone()).expect("queue");
+    let pool = Pool::new(Arc::clone(&agent), alone, setup);
     assert!(Connection::start(client, &pool).is_some());
     agent
 }

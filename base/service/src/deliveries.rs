@@ -1,7 +1,8 @@
 //! The agent's side of delivery requests, for event-driven agents: smtp, error, discard.
 
-use crate::{Connection, LocalStream, Setup};
+use crate::{Connection, Fatal, LocalStream, Setup};
 use posthaste_config::system_reason;
+use posthaste_delivery::records::Alone;
 use posthaste_ipc::delivery::{DRAINING, Done, Report, Request};
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::wire::{Wire, WireError};
@@ -21,18 +22,24 @@ pub struct Deliveries {
     limit: Arc<Semaphore>,
     draining: Cell<bool>,
     connections: RefCell<Vec<Weak<Outgoing>>>,
+    alone: Rc<Alone>,
 }
 
 /// Sends the reports of one request.
 pub struct Reports {
     outgoing: Rc<Outgoing>,
-    request: u32,
+    number: u32,
+    alone: Rc<Alone>,
 }
 
 impl Reports {
-    /// Queues a report. It goes out, together with others of the same moment, when the task next waits for something.
-    pub fn send(&self, report: &Report) {
-        self.outgoing.send(Report::FRAME, self.request, report);
+    /// Queues a report. It goes out, together with others of the same moment, when the task next waits for something. When the queue manager has
+    /// gone, what it would have written down is written here; that waits for the disk.
+    pub fn send(&self, request: &Request, report: &Report) {
+        if self.outgoing.broken.get() {
+            return self.alone.record(request, report);
+        }
+        self.outgoing.send(Report::FRAME, self.number, report);
     }
 }
 
@@ -75,13 +82,14 @@ impl Drop for Running {
 
 impl Deliveries {
     /// With the limit of this service.
-    pub fn new(setup: &Setup) -> Deliveries {
-        Deliveries {
+    pub fn new(setup: &Setup) -> Result<Deliveries, Fatal> {
+        Ok(Deliveries {
             log: setup.log.clone(),
             limit: Arc::new(Semaphore::new(setup.limit.unwrap_or(Semaphore::MAX_PERMITS).min(Semaphore::MAX_PERMITS))),
             draining: Cell::new(false),
             connections: RefCell::default(),
-        }
+            alone: Rc::new(Alone::open(&setup.config, setup.log.clone())?),
+        })
     }
 
     /// Serves one queue manager until it closes the connection and all its deliveries have ended.
@@ -132,7 +140,7 @@ impl Deliveries {
                 return Err(WireError("not a delivery request"));
             }
             let number = frame.request;
-            let delivery = deliver(frame.value()?, Reports { outgoing: Rc::clone(outgoing), request: number });
+            let delivery = deliver(frame.value()?, Reports { outgoing: Rc::clone(outgoing), number, alone: Rc::clone(&self.alone) });
             outgoing.running.set(outgoing.running.get() + 1);
             let running = Running { outgoing: Rc::clone(outgoing), request: number, done: Done::default() };
             let limit = Arc::clone(&self.limit);
@@ -140,6 +148,10 @@ impl Deliveries {
                 // The whole value belongs to the task: it ends the request when the task ends, however it ends.
                 let mut running = running;
                 let _permit = limit.acquire().await;
+                if running.outgoing.broken.get() {
+                    // Not begun, and the next queue manager will ask for it again.
+                    return;
+                }
                 running.done = delivery.await;
                 drop(running);
             });

@@ -6,7 +6,9 @@
 
 use crate::watch::{watch_for, watch_reading};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send, socket_with};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect, recv, send, shutdown, socket_with,
+};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -75,6 +77,11 @@ impl LocalStream {
                 other => return other.map_err(io::Error::from),
             }
         }
+    }
+
+    /// Tells the other side that nothing more will come from here.
+    pub fn end_writing(&self) {
+        let _ = shutdown(self.socket.get_ref(), Shutdown::Write);
     }
 
     /// Waits until there is room to write, or the connection is broken.

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 fn setup(limit: Option<usize>) -> Setup {
     Setup {
-        config: Arc::new(Config::parse("", "main.cf").expect("an empty main.cf is legal")),
+        config: Arc::new(Config::parse(&format!("queue_directory = {}\n", std::env::temp_dir().display()), "main.cf").expect("legal")),
         service: "test".into(),
         kind: "unix".into(),
         arguments: Vec::new(),
@@ -97,7 +97,7 @@ fn event_driven(limit: Option<usize>, drain: bool, test: impl FnOnce(UnixStream)
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let tasks = tokio::task::LocalSet::new();
     runtime.block_on(tasks.run_until(async {
-        let deliveries = Rc::new(Deliveries::new(&setup(limit)));
+        let deliveries = Rc::new(Deliveries::new(&setup(limit)).expect("a queue directory"));
         if drain {
             let deliveries = Rc::clone(&deliveries);
             tokio::task::spawn_local(async move {
@@ -120,7 +120,7 @@ fn event_driven(limit: Option<usize>, drain: bool, test: impl FnOnce(UnixStream)
                     "slow" => tokio::time::sleep(Duration::from_millis(200)).await,
                     _ => tokio::task::yield_now().await,
                 }
-                reports.send(&report(&request.nexthop.to_string()));
+                reports.send(&request, &report(&request.nexthop.to_string()));
                 running.set(running.get() - 1);
                 Done::default()
             }

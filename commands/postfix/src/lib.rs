@@ -14,6 +14,7 @@ use posthaste_log::{Kind, Logger, error, fatal};
 use posthaste_system::credentials::Identity;
 use posthaste_system::users;
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -65,6 +66,13 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
     }
     let operands: Vec<String> = options.operands().into_iter().map(|o| o.to_string_lossy().into_owned()).collect();
+    // With `-c`, also one that a parent was given, the command is for that instance alone.
+    if directory.is_none()
+        && std::env::var_os("MAIL_CONFIG").is_none()
+        && let Some(status) = all_instances(&operands, &early)
+    {
+        return status;
+    }
     let place = match Place::open(directory.as_deref(), verbose, debug, &early) {
         Ok(place) => place,
         Err(Failed) => return ExitCode::FAILURE,
@@ -73,6 +81,22 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed) => ExitCode::FAILURE,
     }
+}
+
+/// Where there are several instances, `multi_instance_wrapper` (postmulti(1)) runs the command for each. `None`: there is this one only, or what is
+/// wrong with main.cf is told later.
+fn all_instances(operands: &[String], early: &Logger) -> Option<ExitCode> {
+    let config = Config::load(&directory::config_directory(None)).ok()?;
+    config.text("multi_instance_directories").ok().filter(|directories| !directories.is_empty())?;
+    let wrapper = config.text("multi_instance_wrapper").ok()?;
+    let mut words = wrapper.split_ascii_whitespace();
+    let Some(program) = words.next() else {
+        fatal!(early, "multi-instance support is requested, but multi_instance_wrapper is empty");
+        return Some(ExitCode::FAILURE);
+    };
+    let error = std::process::Command::new(program).args(words).args(operands).exec();
+    fatal!(early, "{program}: {}", posthaste_config::system_reason(&error));
+    Some(ExitCode::FAILURE)
 }
 
 fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {

@@ -104,7 +104,10 @@ fn parse(arguments: Vec<OsString>, log: &Logger) -> Result<Options, Failed> {
             break;
         }
     }
-    let rest: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+    let mut rest: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+    if rest.first().is_some_and(|word| word == "--") {
+        rest.remove(0);
+    }
     let mut options = Getopt::new(own, "ae:g:i:jlpvxG:I:R");
     for option in options.by_ref() {
         let (letter, value) = option.map_err(|bad| {
@@ -192,13 +195,42 @@ fn list(chosen: &[Instance], json: bool) -> Result<(), Failed> {
     Ok(())
 }
 
+/// How postfix(1) commands treat instances (`postmulti_start_commands` and so on).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Treatment {
+    /// Disabled instances are checked instead, and the first failure ends it.
+    Start,
+    /// Last instance first; disabled ones are left out.
+    Stop,
+    /// Disabled ones are left out.
+    Control,
+    Other,
+}
+
+fn treatment(config: &Config, word: &str, log: &Logger) -> Result<Treatment, Failed> {
+    for (name, treatment) in [
+        ("postmulti_start_commands", Treatment::Start),
+        ("postmulti_stop_commands", Treatment::Stop),
+        ("postmulti_control_commands", Treatment::Control),
+    ] {
+        if split_list(&config.text(name).map_err(|e| fail(log, e))?).any(|command| command == word) {
+            return Ok(treatment);
+        }
+    }
+    Ok(Treatment::Other)
+}
+
 /// `-p`: a postfix(1) command; `-x`: any command, with MAIL_CONFIG set.
 fn execute(config: &Config, chosen: &[Instance], options: &Options, log: &Logger) -> Result<(), Failed> {
     let commands = config.text("command_directory").map_err(|e| fail(log, e))?;
-    let starting = options.postfix && matches!(options.operands[0].as_str(), "start" | "start-fg");
+    let treatment = if options.postfix { treatment(config, &options.operands[0], log)? } else { Treatment::Other };
+    let mut chosen: Vec<&Instance> = chosen.iter().collect();
+    if treatment == Treatment::Stop {
+        chosen.reverse();
+    }
     let mut failed = false;
     for instance in chosen {
-        if starting && !instance.enabled {
+        if !instance.enabled && matches!(treatment, Treatment::Stop | Treatment::Control) {
             continue;
         }
         let mut command = if options.postfix {
@@ -206,7 +238,7 @@ fn execute(config: &Config, chosen: &[Instance], options: &Options, log: &Logger
             if options.verbose {
                 command.arg("-v");
             }
-            command.args(&options.operands);
+            if treatment == Treatment::Start && !instance.enabled { command.arg("check") } else { command.args(&options.operands) };
             command
         } else {
             let mut command = Command::new(&options.operands[0]);
@@ -215,7 +247,9 @@ fn execute(config: &Config, chosen: &[Instance], options: &Options, log: &Logger
         };
         command.env("MAIL_CONFIG", &instance.directory);
         match command.status() {
-            Ok(status) => failed |= !status.success(),
+            Ok(status) if status.success() => {}
+            Ok(_) if treatment == Treatment::Start => return Err(Failed),
+            Ok(_) => failed = true,
             Err(error) => {
                 return Err(fail(log, format!("cannot execute {}: {}", options.operands[0], posthaste_config::system_reason(&error))));
             }

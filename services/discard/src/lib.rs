@@ -38,14 +38,14 @@ impl Service for Discard {
     fn open(setup: &Setup) -> Result<Self, Fatal> {
         let queue = Queue::open(&setup.config)?;
         let reporter = Reporter::new(&setup.config, queue, setup.log.clone())?;
-        Ok(Discard { deliveries: Deliveries::new(setup), agent: Rc::new(Agent { reporter, log: setup.log.clone() }) })
+        Ok(Discard { deliveries: Deliveries::new(setup)?, agent: Rc::new(Agent { reporter, log: setup.log.clone() }) })
     }
 
     async fn serve(self: Rc<Self>, client: Connection) {
         self.deliveries
             .serve(client, |request, reports| {
                 let agent = Rc::clone(&self.agent);
-                async move { agent.deliver(&request, &|report| reports.send(report)) }
+                async move { agent.deliver(&request, &|report| reports.send(&request, report)) }
             })
             .await;
     }

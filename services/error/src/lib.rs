@@ -40,14 +40,14 @@ impl Service for Error {
         let queue = Queue::open(&setup.config)?;
         let reporter = Reporter::new(&setup.config, queue, setup.log.clone())?;
         let agent = Agent { reporter, log: setup.log.clone(), retry: setup.service == "retry" };
-        Ok(Error { deliveries: Deliveries::new(setup), agent: Rc::new(agent) })
+        Ok(Error { deliveries: Deliveries::new(setup)?, agent: Rc::new(agent) })
     }
 
     async fn serve(self: Rc<Self>, client: Connection) {
         self.deliveries
             .serve(client, |request, reports| {
                 let agent = Rc::clone(&self.agent);
-                async move { agent.deliver(&request, &|report| reports.send(report)) }
+                async move { agent.deliver(&request, &|report| reports.send(&request, report)) }
             })
             .await;
     }

@@ -82,6 +82,14 @@ impl Link {
         !self.closing.get()
     }
 
+    /// Tells an agent that nobody will wait for what is still open: from now on it writes results down itself.
+    pub fn abandon(&self) {
+        self.closing.set(true);
+        if let Some(stream) = self.stream.borrow().as_ref() {
+            stream.end_writing();
+        }
+    }
+
     /// Puts a request into the buffer; `number` comes back with its answers. `answered`: whether any will come. Sent by [`Link::flush`].
     pub fn send<T: Wire>(&self, kind: u8, number: u64, value: &T, answered: bool) -> Result<(), WireError> {
         let request = self.next.get();

@@ -33,9 +33,11 @@ use tokio::sync::{Notify, Semaphore};
 
 /// Threads that sync recipient logs at one time; as many as disks like.
 const WRITERS: usize = 8;
-/// How long the end of the process waits for deliveries, and the next queue manager for it. Agents finish what they do in any case and mark what they
-/// have delivered; that is found a minute later.
+/// How long the end of the process waits for deliveries, and the next queue manager for it. Agents finish what they do in any case and write down
+/// what came of it; that is found a minute later.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+/// For what agents said before they knew that nobody listens any more.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Between two tries to become the one queue manager.
 const TAKE_OVER: Duration = Duration::from_millis(20);
 
@@ -182,6 +184,15 @@ impl Service for Qmgr {
             if self.manager.borrow_mut().drain() {
                 return;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // The agents are on their own from here. What they have said is read and written down; what they do later they write themselves.
+        self.links.borrow().values().for_each(|link| link.abandon());
+        tokio::time::sleep(LAST_WORDS).await;
+        self.manager.borrow_mut().write_results();
+        self.poke();
+        let end = tokio::time::Instant::now() + LAST_WAIT;
+        while self.manager.borrow().is_writing() && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -67,7 +67,7 @@ impl Settings {
             defer_service_name: config.text("defer_service_name")?,
             trace_service_name: config.text("trace_service_name")?,
             destination_concurrency_feedback_debug: config.bool("destination_concurrency_feedback_debug")?,
-            postmaster_copies: words(&config.text("notify_classes")?).iter().any(|class| matches!(class.as_str(), "bounce" | "2bounce")),
+            postmaster_copies: posthaste_delivery::records::postmaster_copies(config)?,
             style: Style::from_config(config)?,
         };
         if settings.maximal_backoff_time < settings.minimal_backoff_time {

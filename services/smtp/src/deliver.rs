@@ -59,7 +59,7 @@ pub struct Agent {
 
 impl Agent {
     /// Delivers one request; results go to `sink` as they are known.
-    pub async fn deliver(&self, request: Request, sink: &dyn Fn(&Report)) -> Done {
+    pub async fn deliver(&self, request: Request, sink: &dyn Fn(&Request, &Report)) -> Done {
         let opened = self.queue.open_message(request.queue, &request.id, request.content_offset);
         let open = vec![true; request.recipients.len()];
         let now = SystemTime::now();
@@ -92,7 +92,7 @@ struct Job<'a> {
     request: Request,
     /// The queue file.
     content: Option<Content>,
-    sink: &'a dyn Fn(&Report),
+    sink: &'a dyn Fn(&Request, &Report),
     /// Recipients without a result.
     open: Vec<bool>,
     started: SystemTime,
@@ -590,7 +590,7 @@ impl Job<'_> {
         if let Some(open) = self.open.get_mut(i as usize) {
             *open = false;
         }
-        (self.sink)(report);
+        (self.sink)(&self.request, report);
     }
 
     fn timing(&self) -> Timing {

@@ -72,14 +72,14 @@ impl<const LMTP: bool> Service for Smtp<LMTP> {
             notices,
             tls: None,
         };
-        Ok(Smtp { deliveries: Deliveries::new(setup), agent: Rc::new(agent) })
+        Ok(Smtp { deliveries: Deliveries::new(setup)?, agent: Rc::new(agent) })
     }
 
     async fn serve(self: Rc<Self>, client: Connection) {
         self.deliveries
             .serve(client, |request, reports| {
                 let agent = Rc::clone(&self.agent);
-                async move { agent.deliver(request, &|report| reports.send(report)).await }
+                async move { agent.deliver(request, &|request, report| reports.send(request, report)).await }
             })
             .await;
     }

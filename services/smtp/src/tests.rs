@@ -232,7 +232,7 @@ impl World {
 
     async fn deliver(&self, request: Request) -> (Vec<String>, Done) {
         let reports = RefCell::new(Vec::new());
-        let sink = |report: &Report| reports.borrow_mut().push(report.clone());
+        let sink = |_: &Request, report: &Report| reports.borrow_mut().push(report.clone());
         let done = self.agent.deliver(request, &sink).await;
         let mut reports = reports.into_inner();
         reports.sort_by_key(|report| report.recipient);
@@ -910,7 +910,7 @@ fn success_reports() {
             let mut request = world.message(&server.listen().await, &["a@x.example"], &["", "x"]);
             request.recipients[0].notify = Notify(Notify::SUCCESS);
             let reports = RefCell::new(Vec::new());
-            world.agent.deliver(request, &|report: &Report| reports.borrow_mut().push(report.clone())).await;
+            world.agent.deliver(request, &|_: &Request, report: &Report| reports.borrow_mut().push(report.clone())).await;
             let report = &reports.borrow()[0];
             assert_eq!((report.marked, report.dsn.action.as_str()), (!ours, "relayed"));
         }

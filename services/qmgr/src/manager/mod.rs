@@ -336,6 +336,17 @@ impl<R: Resolver> Manager<R> {
         self.sent.is_empty() && self.messages.iter().all(|(_, m)| !m.writing && m.stage == Stage::Delivering)
     }
 
+    /// Has written what is known of deliveries that are still going on, because their end will not be waited for.
+    pub fn write_results(&mut self) {
+        let keys: Vec<_> = self.messages.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.write(key));
+    }
+
+    /// Whether results are being written.
+    pub fn is_writing(&self) -> bool {
+        self.messages.iter().any(|(_, message)| message.writing)
+    }
+
     /// How many messages are active.
     pub fn active(&self) -> usize {
         self.messages.len()

@@ -3,11 +3,12 @@
 use super::{Action, Manager, Message, Resolver, Stage, Work};
 use crate::sched::{Entry, Feedback, Suspended, Transport};
 use crate::slab::Key;
+use posthaste_delivery::records::{Records, records};
 use posthaste_delivery::{Over, Timing};
-use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_DELAY_CLEARED, TRACE_PROBE, TRACE_RECORD, TRACE_VERIFY};
+use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_VERIFY};
 use posthaste_log::{info, warn};
 use posthaste_queue::log::{LogName, LogRecord};
-use posthaste_queue::{Notify, QueueName, Recipient};
+use posthaste_queue::{QueueName, Recipient};
 use std::io::ErrorKind;
 use std::time::Instant;
 
@@ -157,39 +158,19 @@ impl<R: Resolver> Manager<R> {
     /// Takes the result of one recipient: what is to be logged is kept until the next write.
     fn result(&mut self, key: Key<Message>, recipient: &Recipient, report: Report) {
         let Some(message) = self.messages.get_mut(key) else { return };
-        let Report { outcome, dsn, marked, relay, part, .. } = report;
         // An address that a recipient was expanded to is logged, and changes nothing for the recipient.
-        let whole = part.is_none();
+        let (outcome, whole) = (report.outcome, report.part.is_none());
         if whole {
             message.open = message.open.saturating_sub(1);
             self.recipients = self.recipients.saturating_sub(1);
         }
-        let flags = message.envelope.trace_flags;
+        let flags = message.request_flags(&self.settings);
         if flags & TRACE_VERIFY != 0 {
             let address = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
-            self.actions.push_back(Action::Probed { address: address.clone(), outcome, text: dsn.reason });
+            self.actions.push_back(Action::Probed { address: address.clone(), outcome, text: report.dsn.reason });
             return;
         }
-        let notify = recipient.notify.0;
-        let (probe, record) = (flags & TRACE_PROBE != 0, flags & TRACE_RECORD != 0);
-        if marked && outcome == Outcome::Sent {
-            return;
-        }
-        if whole
-            && (probe || outcome != Outcome::Deferred)
-            && let Some(offset) = recipient.offset
-        {
-            message.marks.push(offset);
-        }
-        let own = match outcome {
-            _ if probe => None,
-            Outcome::Sent => None,
-            Outcome::Deferred => Some(LogName::Defer),
-            Outcome::Bounced if notify == 0 || notify & Notify::FAILURE != 0 || self.settings.postmaster_copies => Some(LogName::Bounce),
-            // RFC 3461 §4.1: the sender does not want to know.
-            Outcome::Bounced => None,
-        };
-        if own == Some(LogName::Defer) {
+        if outcome == Outcome::Deferred && flags & TRACE_PROBE == 0 {
             message.deferred |= whole;
             if let Some(domain) = recipient.address.domain()
                 && (self.flushable)(domain)
@@ -197,39 +178,15 @@ impl<R: Resolver> Manager<R> {
                 self.actions.push_back(Action::Flushable { site: domain.into(), id: message.id.clone() });
             }
         }
-        if whole && dsn.status.is_empty() {
-            // All has been told by parts.
-            return;
-        }
-        let cleared =
-            whole && message.request_flags(&self.settings) & TRACE_DELAY_CLEARED != 0 && (notify == 0 || notify & Notify::DELAY != 0);
-        let traced = probe || record || (outcome == Outcome::Sent && (notify & Notify::SUCCESS != 0 || cleared));
-        let trace = traced.then_some(LogName::Trace);
-        let text = LogRecord {
-            recipient: recipient.address.clone(),
-            original: recipient.original.clone(),
-            offset: recipient.offset,
-            dsn_orcpt: recipient.dsn_orcpt.clone(),
-            notify: recipient.notify,
-            status: dsn.status,
-            action: dsn.action,
-            diag_type: dsn.diag_type,
-            diag_text: dsn.diag_text,
-            mta_type: dsn.mta_type,
-            mta_name: dsn.mta_name,
-            reason: dsn.reason,
-        };
-        for log in own.into_iter().chain(trace) {
+        let Records { logs, mark } = records(flags, recipient, report, self.settings.postmaster_copies);
+        message.marks.extend(mark);
+        for (log, record) in logs {
             match log {
                 LogName::Bounce => message.bounce_log = true,
                 LogName::Defer => message.defer_log = true,
                 LogName::Trace => message.trace_log = true,
             }
-            let mut text = text.clone();
-            if log == LogName::Trace && !relay.is_empty() {
-                text.reason = [b"delivery via ", &relay[..], b": ", &text.reason].concat().into();
-            }
-            message.logs.push((log, text));
+            message.logs.push((log, record));
         }
     }
 
