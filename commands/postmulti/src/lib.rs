@@ -238,7 +238,11 @@ fn execute(config: &Config, chosen: &[Instance], options: &Options, log: &Logger
             if options.verbose {
                 command.arg("-v");
             }
-            if treatment == Treatment::Start && !instance.enabled { command.arg("check") } else { command.args(&options.operands) };
+            if treatment == Treatment::Start && !instance.enabled {
+                command.arg("check")
+            } else {
+                command.args(&options.operands)
+            };
             command
         } else {
             let mut command = Command::new(&options.operands[0]);
