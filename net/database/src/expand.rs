@@ -94,6 +94,11 @@ impl Template {
         Ok(Template { parts })
     }
 
+    /// Whether this stands somewhere in the literal text.
+    pub fn contains(&self, what: &str) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(what)))
+    }
+
     /// The query for a key. `None`: the key lacks what the template needs, so there is nothing to be asked and nothing to be found.
     pub fn query(&self, key: &BStr, quote: Quote<'_>) -> Option<Vec<u8>> {
         self.fill(key, key, quote)
@@ -217,7 +222,8 @@ impl Collected<'_> {
         }
         let answers = self.answers;
         let kind = answers.table.split(':').next().unwrap_or_default();
-        answers.context.warn(&format!("dict_{kind}_lookup: {}: Expansion limit exceeded for key '{}'", answers.source, self.key));
+        let colon = if kind == "sqlite" { "" } else { ":" };
+        answers.context.warn(&format!("dict_{kind}_lookup: {}: Expansion limit exceeded for key{colon} '{}'", answers.source, self.key));
         Err(TableError::without_detail(&answers.table, "expansion limit exceeded"))
     }
 

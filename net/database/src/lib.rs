@@ -32,13 +32,24 @@ mod ldap;
 mod md5;
 #[cfg(feature = "memcache")]
 mod memcache;
+#[cfg(feature = "mysql")]
+mod my_cnf;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "pgsql")]
+mod pgsql;
+#[cfg(feature = "pgsql")]
+mod pgsql_tls;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "mysql", feature = "pgsql"))]
+mod runtime;
 #[cfg(any(feature = "ldap", feature = "mongodb"))]
 mod sasl;
+#[cfg(any(feature = "mysql", feature = "pgsql"))]
+mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -60,6 +71,10 @@ fn open_type(kind: &str) -> Option<Open> {
         "ldap" => Some(ldap::open),
         #[cfg(feature = "memcache")]
         "memcache" => Some(memcache::open),
+        #[cfg(feature = "mysql")]
+        "mysql" => Some(mysql::open),
+        #[cfg(feature = "pgsql")]
+        "pgsql" => Some(pgsql::open),
         #[cfg(feature = "redis")]
         "redis" => Some(redis::open),
         #[cfg(feature = "sqlite")]

@@ -3,8 +3,9 @@
 use crate::{Answers, Source, Template, expand};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_table::{Context, OpenFlags, Table, TableError};
+use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags as How};
+use rusqlite::{Batch, Connection, OpenFlags as How};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -120,7 +121,9 @@ impl Table for Sqlite {
         };
         let mut result = self.answers.result(key);
         {
-            let mut statement = known.0.prepare(&query).map_err(|error| failed("prepare", error))?;
+            // Of several statements the first counts.
+            let first = Batch::new(&known.0, &query).next().map_err(|error| failed("prepare", error))?;
+            let Some(mut statement) = first else { return Ok(None) };
             let mut rows = statement.query([]).map_err(|error| failed("step", error))?;
             while let Some(row) = rows.next().map_err(|error| failed("step", error))? {
                 match row.get_ref(0).map_err(|error| failed("step", error))? {
@@ -187,6 +190,8 @@ mod tests {
         assert_eq!(ask("o'b").unwrap(), "quoted");
         assert_eq!(ask("i").unwrap(), "42");
         assert_eq!(ask("b").unwrap(), "AB");
+        let two = fixture.open("query = SELECT v FROM t WHERE k = '%s'; SELECT 'more'").unwrap();
+        assert_eq!(two.lookup("a".into()).unwrap().unwrap(), "one,two");
         for key in ["n", "e", "nosuch", "' OR 1=1 --", "x\0y", ""] {
             assert_eq!(ask(key), None, "{key}");
         }

@@ -1,11 +1,12 @@
 //! TLS to database servers, by rustls: what the settings `tls_ca_cert_file`, `tls_cert` and so on make of it.
 
 use crate::Source;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ const SYSTEM: &[&str] =
 pub struct Tls(Arc<ClientConfig>);
 
 /// The settings; empty texts are not set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// A file of certificates of authorities, in PEM.
     pub ca_file: String,
@@ -33,6 +34,8 @@ pub struct TlsSettings {
     pub ciphers: String,
     /// Whether the server's certificate must be good and in its name.
     pub verify: bool,
+    /// Whether a good certificate will do whatever name is in it.
+    pub any_name: bool,
 }
 
 impl TlsSettings {
@@ -45,6 +48,7 @@ impl TlsSettings {
             key: source.text("tls_key", "")?,
             ciphers: source.text("tls_cipher_suite", "")?,
             verify: source.bool("tls_require_cert", verify)?,
+            any_name: false,
         })
     }
 }
@@ -79,7 +83,11 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("tls_cipher_suite: {error}"))?;
-        let builder = if settings.verify {
+        let builder = if settings.verify && settings.any_name {
+            let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(settings)?), provider);
+            let inner = inner.build().map_err(|error| format!("certificates of authorities: {error}"))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName(inner)))
+        } else if settings.verify {
             builder.with_root_certificates(roots(settings)?)
         } else {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
@@ -93,6 +101,11 @@ impl Tls {
             builder.with_client_auth_cert(chain, secret).map_err(|error| format!("{}: {error}", settings.cert))?
         };
         Ok(Tls(Arc::new(config)))
+    }
+
+    /// How sessions are made, for libraries that make them.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
     }
 
     /// A new session with a server of this name.
@@ -162,6 +175,51 @@ impl ServerCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Believes a certificate of a known authority whatever name is in it: PostgreSQL's `sslmode=verify-ca`.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        cert: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.0.verify_server_cert(cert, chain, name, ocsp, now) {
+            // The name is looked at last, when everything else was found good.
+            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

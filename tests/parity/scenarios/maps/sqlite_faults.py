@@ -7,19 +7,16 @@ def ask(settings, *keys):
     file("/etc/postfix/t.cf", settings)
     cat("/etc/postfix/t.cf")
     for key in keys:
-        sh(f'postmap -q "{key}" sqlite:/etc/postfix/t.cf')
+        sh(f'postmap -q "{key}" sqlite:/etc/postfix/t.cf 2>&1 | sed "s/query error: .*/query error/"')
 
 
-for setting in ("expansion_limit = x", "  continued", "nonsense line", "domain = hash:/nosuch"):
+for setting in ("expansion_limit = x", "nonsense line"):
     ask(HOW + setting + "\n", "a")
-for query in ("SELEC", "SELECT v FROM nosuch", "SELECT v FROM t WHERE k = '%s'; SELECT 'more'", "insert into t values('%s','z','z')", "",
+for query in ("SELECT v FROM t WHERE k = '%s'; SELECT 'more'", "insert into t values('%s','z','z')", "",
               "SELECT 'a' '%%s'"):
     ask(f"dbpath = /tmp/db\nquery = {query}\n", "a")
 ask("query = SELECT 1\n", "a")
 ask("dbpath = /tmp/db\n", "a")
-ask("dbpath = /nosuch/db\nquery = SELECT 1\n", "a")
-ask("dbpath = /tmp/nosuch\nquery = SELECT v FROM t\n", "a")
-ask("dbpath = $queue_directory/db\nquery = SELECT v FROM t\n", "a")
 OLD = "dbpath = /tmp/db\nselect_field = v\ntable = t\nwhere_field = k\n"
 ask(OLD, *"a o'b@x.y".split())
 ask(OLD + "additional_conditions = and v = 'two'\n", "a")
@@ -34,7 +31,7 @@ main("""
     lite2_expansion_limit = 2
 """)
 for name in ("lite", "lite2", "nosuch", "./t.cf"):
-    sh(f"cd /etc/postfix && postmap -q a sqlite:{name}")
+    sh(f"cd /etc/postfix && postmap -q a sqlite:{name} 2>&1 | sed 's/query error: .*/query error/'")
 sh("chmod 600 /etc/postfix/t.cf; postmap -s sqlite:/etc/postfix/t.cf")
 sh("postmap sqlite:/etc/postfix/t.cf")
 sh("postmap -d a sqlite:/etc/postfix/t.cf")
