@@ -99,7 +99,11 @@ mod tests {
     #[test]
     fn the_request_reaches_the_socket() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("main.cf"), format!("queue_directory = {}\n", folder.path().display())).unwrap();
+        std::fs::write(
+            folder.path().join("main.cf"),
+            format!("mail_owner = daemon\nsetgid_group = games\nqueue_directory = {}\n", folder.path().display()),
+        )
+        .unwrap();
         std::fs::create_dir(folder.path().join("public")).unwrap();
         let listener = UnixListener::bind(folder.path().join("public/pickup")).unwrap();
         assert_eq!(kick(folder.path(), &["public", "pickup", "W"]), Ok(true));

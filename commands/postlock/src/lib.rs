@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_command_runs_under_the_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let main = "deliver_lock_attempts = 1\ndeliver_lock_delay = 1s\n";
+        let main = "mail_owner = daemon\nsetgid_group = games\ndeliver_lock_attempts = 1\ndeliver_lock_delay = 1s\n";
         std::fs::write(folder.path().join("main.cf"), main).unwrap();
         let file = folder.path().join("box");
         let name = file.to_str().unwrap();

@@ -14,6 +14,8 @@ struct Place {
 impl Place {
     fn new(main_cf: &str) -> Place {
         let folder = tempfile::tempdir().unwrap();
+        // Users that every host has.
+        let main_cf = format!("mail_owner = daemon\nsetgid_group = games\n{main_cf}");
         std::fs::write(folder.path().join("main.cf"), main_cf).unwrap();
         Place { folder }
     }

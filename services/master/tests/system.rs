@@ -164,7 +164,7 @@ impl System {
         let user = self.user();
         let text = format!(
             "compatibility_level = 3.11\nmyhostname = mail.example.com\nqueue_directory = {dir}/queue\ndata_directory = {dir}/data\n\
-             daemon_directory = {dir}/bin\nmail_owner = {user}\ninet_protocols = ipv4\nmaillog_file = {dir}/queue/log\n\
+             daemon_directory = {dir}/bin\nmail_owner = {user}\ndefault_privs = daemon\nsetgid_group = games\ninet_protocols = ipv4\nmaillog_file = {dir}/queue/log\n\
              maillog_file_prefixes = {dir}\nmaillog_file_permissions = 0666\nmail_name = one\n{}\n",
             main.join("\n")
         );
