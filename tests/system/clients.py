@@ -1,4 +1,4 @@
-"""other people's clients: swaks, curl, msmtp, mutt, Python's smtplib, and plain nc-like sockets (S-INT-01, S-EXT-01, S-CMD-09)"""
+"""other people's clients: swaks, curl, msmtp, mutt, Python's smtplib, and plain nc-like sockets (S-INT-01, S-INT-16, S-INT-27, S-EXT-01, S-CMD-09)"""
 import shutil
 import smtplib
 
