@@ -558,9 +558,6 @@ impl<M: Message> Session<M> {
             Ok(address) if !address.is_empty() => address,
             _ => return self.bad_address("VRFY", written, "501 5.1.3 Bad recipient address syntax"),
         };
-        if self.settings.helo_required && self.helo.is_none() {
-            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
-        }
         self.written = BString::from(written);
         self.candidate = Some(Recipient { address, ..Recipient::default() });
         self.state = State::Checking(Check::Verify);
