@@ -20,7 +20,7 @@ struct Test {
 type NetRules = Rules<Test, BString>;
 
 enum Source {
-    File(Followed<NetRules>),
+    File(Box<Followed<NetRules>>),
     Inline(Arc<NetRules>),
 }
 
@@ -35,11 +35,11 @@ impl Cidr {
             Some(text) => Source::Inline(Arc::new(parse(text.as_bytes(), name, flags, context))),
             None => {
                 let on_load = context.clone();
-                Source::File(Followed::open(Path::new(name), context, open_error, move |mut file, path| {
+                Source::File(Box::new(Followed::open(Path::new(name), context, open_error, move |mut file, path| {
                     let mut text = Vec::new();
                     file.read_to_end(&mut text).map_err(|e| format!("cidr map {}: read error: {}", path.display(), reason(&e)))?;
                     Ok(parse(&text, &path.display().to_string(), flags, &on_load))
-                })?)
+                })?))
             }
         };
         Ok(Cidr { name: spec.to_owned(), source })

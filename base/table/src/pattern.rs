@@ -45,7 +45,7 @@ struct Test<E> {
 type PatternRules<E> = Rules<Test<E>, Template>;
 
 enum Source<E> {
-    File(Followed<PatternRules<E>>),
+    File(Box<Followed<PatternRules<E>>>),
     Inline(Arc<PatternRules<E>>),
 }
 
@@ -62,11 +62,11 @@ impl<E: Engine> Patterns<E> {
             Some(text) => Source::Inline(Arc::new(parse(text.as_bytes(), name, flags, context))),
             None => {
                 let on_load = context.clone();
-                Source::File(Followed::open(Path::new(name), context, open_error, move |mut file, path| {
+                Source::File(Box::new(Followed::open(Path::new(name), context, open_error, move |mut file, path| {
                     let mut text = Vec::new();
                     file.read_to_end(&mut text).map_err(|e| format!("{} map {}: read error: {}", E::KIND, path.display(), reason(&e)))?;
                     Ok(parse(&text, &path.display().to_string(), flags, &on_load))
-                })?)
+                })?))
             }
         };
         Ok(Patterns { name: spec.to_owned(), source, context: context.clone() })

@@ -241,7 +241,18 @@ mod tests {
         ] {
             assert_eq!(lax(word).as_deref(), Some(address), "{word}");
         }
-        for word in ["<a b@y>", "alice bob", "<x@y>foo", "<x@y><z@y>", "<alice+ext'q;x@example.com>", "<a\\", "<a]@b>", "<a b:c@d>", "<x:<a@b>>", "<g:a@b,c@d;>"] {
+        for word in [
+            "<a b@y>",
+            "alice bob",
+            "<x@y>foo",
+            "<x@y><z@y>",
+            "<alice+ext'q;x@example.com>",
+            "<a\\",
+            "<a]@b>",
+            "<a b:c@d>",
+            "<x:<a@b>>",
+            "<g:a@b,c@d;>",
+        ] {
             assert_eq!(lax(word), None, "{word}");
         }
     }

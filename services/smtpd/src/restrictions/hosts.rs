@@ -14,7 +14,9 @@ pub fn literal(name: &BStr) -> Option<Option<IpAddr>> {
     let inner = name.strip_prefix(b"[")?;
     let Some(inner) = inner.strip_suffix(b"]") else { return Some(None) };
     Some(match inner.get(..5) {
-        Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => inner[5..].to_str().ok().and_then(|text| text.parse().ok()).map(IpAddr::V6),
+        Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => {
+            inner[5..].to_str().ok().and_then(|text| text.parse().ok()).map(IpAddr::V6)
+        }
         _ => inner.to_str().ok().and_then(|text| text.parse().ok()).map(IpAddr::V4),
     })
 }
@@ -117,7 +119,9 @@ impl Evaluation<'_> {
         let code = codes.unknown_hostname;
         let digit = if code >= 500 { "5.7.1" } else { "4.7.1" };
         // Postfix does not find a name with a final dot.
-        let Some(name) = dns_name(name).filter(|_| !name.ends_with(b".")) else { return self.reject_subject(Subject::Helo, code, digit, "Host not found") };
+        let Some(name) = dns_name(name).filter(|_| !name.ends_with(b".")) else {
+            return self.reject_subject(Subject::Helo, code, digit, "Host not found");
+        };
         match self.look_up(&name, &[Type::A, Type::Aaaa, Type::Mx]).await {
             Found::Yes => Outcome::Dunno,
             Found::No | Found::NullMx => self.reject_subject(Subject::Helo, code, digit, "Host not found"),
