@@ -130,8 +130,11 @@ impl Place {
     }
 }
 
+/// Looks a setting up, by its names in the table's file and in the option file.
+type Setting<'a> = dyn Fn(&str, &str) -> Result<Option<String>, String> + 'a;
+
 /// TLS is used when one of its settings is there, and is then demanded. The files are read now: later this process may not be able to.
-fn tls(source: &Source, set: &dyn Fn(&str, &str) -> Result<Option<String>, String>, context: &Context) -> Result<Option<SslOpts>, String> {
+fn tls(source: &Source, set: &Setting<'_>, context: &Context) -> Result<Option<SslOpts>, String> {
     let ca_file = set("tls_CAfile", "ssl-ca")?;
     let ca_path = set("tls_CApath", "ssl-capath")?;
     let cert = set("tls_cert_file", "ssl-cert")?;
