@@ -178,6 +178,15 @@ pub fn delete(place: &Place, key: &BStr) -> Result<ExitCode, Failed> {
             "fail" => return Err(place.fail(&format!("table {spec}: delete error: Application error"))),
             // A table of this process alone, without entries.
             "internal" => continue,
+            // The one type that is written entry by entry.
+            "memcache" => {
+                let table = try_open(&spec, place.open_flags(), &place.context).map_err(|fault| place.fail(&fault))?;
+                for key in &keys {
+                    let fail = |_| place.fail(&format!("table {spec}: delete error"));
+                    found |= table.delete(key.as_bstr()).map_err(fail)?;
+                }
+                continue;
+            }
             known if TYPES.contains(&known) => return Err(place.fail(&format!("{spec} map requires O_RDONLY access mode"))),
             _ => {}
         }

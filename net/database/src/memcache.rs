@@ -4,6 +4,7 @@ use crate::connection::{Connection, Endpoint, Pool, reason};
 use crate::{Answers, Source, Template, expand};
 use aws_lc_rs::digest;
 use bstr::{BStr, BString, ByteSlice};
+use posthaste_table::build::{Build, BuildFlags};
 use posthaste_table::{Context, OpenFlags, Table, TableError, try_open};
 use std::io;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ struct Memcache {
     /// For the list of domains.
     answers: Answers,
     backup: Option<Arc<dyn Table>>,
+    /// `type:name` of the backup.
+    backup_name: String,
     flags: i64,
     ttl: i64,
     data_size_limit: usize,
@@ -50,6 +53,7 @@ pub fn open(spec: &str, source: &Source, flags: OpenFlags, context: &Context) ->
         key_format: Template::parse(&key_format).map_err(|fault| format!("{}: key_format = {key_format}: {fault}", source.name()))?,
         answers: Answers::new(spec, source, context)?,
         backup: if backup.is_empty() { None } else { Some(try_open(&backup, flags, context)?) },
+        backup_name: backup,
         flags: source.int("flags", 0, 0, i64::from(u32::MAX))?,
         ttl: source.int("ttl", 3600, 0, most)?,
         data_size_limit: source.int("data_size_limit", 10240, 1, most)? as usize,
@@ -172,62 +176,72 @@ impl Memcache {
     }
 }
 
+impl Memcache {
+    /// Changes the backup, which must be of a type that is kept in one file; says whether there was something to change.
+    fn in_backup(&self, change: impl FnOnce(&mut Build) -> Result<bool, String>) -> Result<bool, TableError> {
+        let name = self.backup_name.strip_prefix("proxy:").unwrap_or(&self.backup_name);
+        let changed = || -> Result<bool, String> {
+            let mut build = Build::update(name, false, BuildFlags::default(), &self.context).map_err(|fault| fault.to_string())?;
+            let changed = change(&mut build)?;
+            if changed {
+                build.finish().map_err(|fault| fault.to_string())?;
+            } else {
+                build.discard();
+            }
+            Ok(changed)
+        };
+        changed().map_err(|fault| self.fail(&format!("{}: backup {name}: {fault}", self.source)))
+    }
+}
+
 impl Table for Memcache {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        let wire = self.key(key)?;
-        let found = match &wire {
-            Some(wire) => self.get(wire),
-            None => Ok(None),
-        };
+        // What the settings suppress is not asked of the backup either.
+        let Some(wire) = self.key(key)? else { return Ok(None) };
+        let found = self.get(&wire);
         let Some(backup) = &self.backup else { return found };
         if let Ok(Some(value)) = found {
             return Ok(Some(value));
         }
         let found = backup.lookup(key)?;
-        if let (Some(value), Some(wire)) = (&found, &wire) {
+        if let Some(value) = &found {
             // That this fails has been said, and costs no more than time.
-            let _ = self.set(wire, value.as_ref());
+            let _ = self.set(&wire, value.as_ref());
         }
         Ok(found)
     }
 
     fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
-        let stored = match self.key(key)? {
-            Some(wire) => self.set(&wire, value),
-            None => {
-                self.context.warn(&format!("{}: update skipped: no memcache key for \"{key}\"", self.source));
-                Ok(())
-            }
+        let Some(wire) = self.key(key)? else {
+            self.context.warn(&format!("{}: update skipped: no memcache key for \"{key}\"", self.source));
+            return Ok(());
         };
-        match &self.backup {
-            Some(backup) => backup.update(key, value),
-            None => stored,
+        let stored = self.set(&wire, value);
+        if self.backup.is_none() {
+            return stored;
         }
+        self.in_backup(|build| build.put(key, value).map_err(|fault| fault.to_string()).map(|()| true)).map(|_| ())
     }
 
     fn delete(&self, key: &BStr) -> Result<bool, TableError> {
-        let deleted = match self.key(key)? {
-            None => Ok(false),
-            Some(wire) => {
-                let request = [b"delete ", &wire[..], b"\r\n"].concat();
-                self.ask(|connection| {
-                    connection.send(&request)?;
-                    match connection.line(self.line_size_limit)? {
-                        line if line == b"DELETED" => Ok(true),
-                        line if line == b"NOT_FOUND" => Ok(false),
-                        line => Err(Fault::Reply(line)),
-                    }
-                })
+        let Some(wire) = self.key(key)? else { return Ok(false) };
+        let request = [b"delete ", &wire[..], b"\r\n"].concat();
+        let deleted = self.ask(|connection| {
+            connection.send(&request)?;
+            match connection.line(self.line_size_limit)? {
+                line if line == b"DELETED" => Ok(true),
+                line if line == b"NOT_FOUND" => Ok(false),
+                line => Err(Fault::Reply(line)),
             }
-        };
-        match &self.backup {
-            Some(backup) => backup.delete(key),
-            None => deleted,
+        });
+        if self.backup.is_none() {
+            return deleted;
         }
+        self.in_backup(|build| Ok(build.delete(key)))
     }
 
     fn may_block(&self) -> bool {
@@ -385,6 +399,25 @@ mod tests {
         // Without the server the backup answers alone.
         assert_eq!(ask(&*table, "k"), Ok(Some("v".into())));
         assert!(!lines.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn updates_and_deletes_reach_the_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = format!("hash:{}/b", folder.path().display());
+        let context = Context::with_report(Settings::default(), |_, _| {});
+        let mut build = Build::create(&spec, BuildFlags::default(), &context).unwrap();
+        build.put("old".into(), "o".into()).unwrap();
+        build.finish().unwrap();
+        // No server: the backup is what counts.
+        let (port, _) = server(vec![]);
+        let (table, _) = table(port, &format!("backup = {spec}\nmax_try = 1\n"));
+        assert_eq!(table.update("new".into(), "n".into()), Ok(()));
+        assert_eq!(table.delete("old".into()), Ok(true));
+        assert_eq!(table.delete("nosuch".into()), Ok(false));
+        let backup = try_open(&spec, OpenFlags::default(), &context).unwrap();
+        assert_eq!(backup.lookup("new".into()).unwrap(), Some("n".into()));
+        assert_eq!(backup.lookup("old".into()).unwrap(), None);
     }
 
     #[test]
