@@ -7,6 +7,7 @@
 //! One process serves all clients of its master.cf entry, each in a task of a runtime with one thread. An idle client costs its socket, a timer and
 //! the state of its session; buffers are borrowed from a pool while a command or data is on its way.
 
+mod arrival;
 mod ask;
 mod date;
 mod endpoint;

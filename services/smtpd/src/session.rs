@@ -1,80 +1,39 @@
 //! One client from connect to disconnect: reads, writes, waits, and does what the protocol engine asks for.
 
+use crate::arrival::Arrival;
 use crate::ask::ask;
 use crate::limits::{Event, Exceeded, Ticket};
 use crate::mail::{self, Mail};
 use crate::restrictions::{Memory, refuse};
 use crate::settings::Settings;
 use crate::transport::Transport;
-use crate::{Parameters, Smtpd, proxy, report};
+use crate::{Smtpd, proxy, report};
 use bstr::ByteSlice;
-use posthaste_dns::NameStatus as DnsName;
 use posthaste_ipc::flush;
 use posthaste_log::{Level, warn};
-use posthaste_smtp_protocol::server::{self, Check, Client, Lost, NameStatus, Session, Step, Verdict, notice};
+use posthaste_smtp_protocol::server::{self, Check, Lost, Session, Step, Verdict, notice};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Serves one client to its end.
-pub(crate) async fn serve(smtpd: Rc<Smtpd>, transport: Transport) {
+pub(crate) async fn serve(smtpd: Rc<Smtpd>, mut transport: Transport) {
     let parameters = smtpd.parameters();
-    let client = identify(&smtpd, &parameters, &transport).await;
+    let Arrival { client, early, fault } = Arrival::of(&smtpd, &parameters.settings, &mut transport).await;
     let (ticket, admitted) = smtpd.limits.connect(&client);
     let rules = smtpd.keywords.of(&client);
-    let session = Session::new(Rc::clone(&parameters.protocol), client, rules);
+    let mut session = Session::new(Rc::clone(&parameters.protocol), client, rules);
+    session.input().extend_from_slice(&early);
     let mut task =
         Task { smtpd: &smtpd, settings: &parameters.settings, session, transport, ticket, memory: Memory::default(), deadline: None };
-    if let Err(Exceeded { log }) = admitted {
+    if fault {
+        task.session.turn_away(&format!("421 4.3.0 {} Server local error", parameters.settings.myhostname));
+    } else if let Err(Exceeded { log }) = admitted {
         task.turn_away(&log);
     }
     let lost = task.run().await;
     task.end(lost).await;
-}
-
-/// Who is there, by address and name.
-async fn identify(smtpd: &Smtpd, parameters: &Parameters, transport: &Transport) -> Client {
-    let Transport::Tcp(stream) = transport else { return Client::local() };
-    let (Ok(peer), Ok(own)) = (stream.peer_addr(), stream.local_addr()) else {
-        // The client is gone already.
-        return Client { name: "unknown".into(), address: "unknown".into(), ip: None, ..Client::local() };
-    };
-    let ip = canonical(peer.ip());
-    let mut client = Client {
-        name: "unknown".into(),
-        reverse_name: "unknown".into(),
-        address: ip.to_string().into(),
-        port: peer.port().to_string().into(),
-        ip: Some(ip),
-        name_status: NameStatus::Missing,
-        reverse_status: NameStatus::Missing,
-        server_address: canonical(own.ip()).to_string().into(),
-        server_port: SocketAddr::port(&own).to_string().into(),
-    };
-    if parameters.settings.peername_lookup {
-        let found = Box::pin(smtpd.resolver.client_name(ip)).await;
-        client.name = found.name.into();
-        client.reverse_name = found.reverse_name.into();
-        client.name_status = status(found.status);
-        client.reverse_status = status(found.reverse_status);
-    }
-    client
-}
-
-/// IPv4 clients of an IPv6 socket are IPv4 clients.
-fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
-}
-
-fn status(status: DnsName) -> NameStatus {
-    match status {
-        DnsName::Ok => NameStatus::Found,
-        DnsName::Temporary => NameStatus::Failed,
-        DnsName::NotFound => NameStatus::Missing,
-        DnsName::Forged => NameStatus::Forged,
-    }
 }
 
 struct Task<'a> {

@@ -45,6 +45,8 @@ pub struct Settings {
     pub ipc_timeout: Duration,
     /// `in_flow_delay`.
     pub in_flow_delay: Duration,
+    /// `smtpd_upstream_proxy_protocol = haproxy`, with `smtpd_upstream_proxy_timeout`.
+    pub upstream_proxy: Option<Duration>,
     /// `smtpd_proxy_filter`.
     pub proxy: Option<Rc<proxy::Settings>>,
 }
@@ -103,6 +105,11 @@ impl Settings {
             flush: PathBuf::from("public").join(config.text("flush_service_name")?),
             ipc_timeout: config.time("ipc_timeout")?,
             in_flow_delay: config.time("in_flow_delay")?,
+            upstream_proxy: match config.text("smtpd_upstream_proxy_protocol")?.as_str() {
+                "" => None,
+                "haproxy" => Some(config.time("smtpd_upstream_proxy_timeout")?),
+                other => return Err(Fatal(format!("unsupported smtpd_upstream_proxy_protocol value: {other}"))),
+            },
             proxy: proxy::Settings::read(config)?.map(Rc::new),
         })
     }
