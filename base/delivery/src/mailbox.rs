@@ -87,7 +87,8 @@ pub struct Mailbox<'a> {
 
 impl Mailbox<'_> {
     /// Appends the message and syncs it. When it fails half-way the file is cut back to its old length. Blocks for locks and for the sync.
-    pub fn append(&self, copy: &Copy, content: &mut Content, log: &Logger) -> Result<(), MailboxError> {
+    /// The result is where in the file the message begins, 0 in what is no regular file.
+    pub fn append(&self, copy: &Copy, content: &mut Content, log: &Logger) -> Result<u64, MailboxError> {
         // Deliveries of this process to one file wait here instead of polling the lock file once a second.
         let turn = turn(self.path);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +114,7 @@ impl Mailbox<'_> {
         Ok(lock)
     }
 
-    fn append_locked(&self, copy: &Copy, content: &mut Content, log: &Logger) -> Result<(), MailboxError> {
+    fn append_locked(&self, copy: &Copy, content: &mut Content, log: &Logger) -> Result<u64, MailboxError> {
         let (file, new) = self.open()?;
         let meta = file.metadata().map_err(|e| failed("cannot open file", &e))?;
         if meta.is_file() {
@@ -152,7 +153,7 @@ impl Mailbox<'_> {
         if new {
             sync_parent(self.path);
         }
-        Ok(())
+        Ok(start)
     }
 
     /// Opens the file, or creates it; says whether it is new.

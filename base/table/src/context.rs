@@ -20,6 +20,8 @@ pub struct Settings {
     pub socketmap_max_reply_size: usize,
     /// `parent_domain_matches_subdomains`, split into names.
     pub parents: Vec<String>,
+    /// `daemon_table_open_error_is_fatal`: a service does not run without one of its tables.
+    pub open_error_is_fatal: bool,
     /// The proxymap service's socket for read-only tables; `None` outside of a mail system.
     pub proxymap: Option<PathBuf>,
     /// The socket of the proxymap service for tables that are written.
@@ -34,6 +36,7 @@ impl Default for Settings {
             socketmap_max_query_size: 10_000,
             socketmap_max_reply_size: 100_000,
             parents: Vec::new(),
+            open_error_is_fatal: false,
             proxymap: None,
             proxywrite: None,
         }
@@ -138,6 +141,7 @@ impl Settings {
                 .filter(|name| !name.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            open_error_is_fatal: config.bool("daemon_table_open_error_is_fatal")?,
             proxymap: socket("proxymap_service_name")?,
             proxywrite: socket("proxywrite_service_name")?,
         })

@@ -134,8 +134,14 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
 }
 
 /// Opens a table for a service: one that cannot be opened is not an error here, but each of its lookups is, with a warning that names it.
+/// Does not return where `daemon_table_open_error_is_fatal` is set.
 pub fn open_or_unavailable(spec: &str, flags: OpenFlags, context: &Context) -> Arc<dyn Table> {
     try_open(spec, flags, context).unwrap_or_else(|reason| {
+        if context.settings.open_error_is_fatal {
+            context.report(Level::Fatal, &reason);
+            // Asked for by name: a service that lacks a table should not take mail at all.
+            std::process::exit(1);
+        }
         context.report(Level::Error, &reason);
         let state = Mutex::new((Instant::now(), Err(reason)));
         Arc::new(Unavailable { name: spec.to_owned(), flags, context: context.clone(), state })

@@ -30,6 +30,7 @@ use posthaste_system::credentials::Identity;
 use posthaste_system::users;
 use posthaste_table::{Maps, OpenFlags};
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,6 +62,8 @@ struct Local {
     mailbox_transport_maps: Maps,
     mailbox_command_maps: Maps,
     fallback_transport_maps: Maps,
+    /// `biff`: a socket for notes to comsat(8).
+    biff: Option<UdpSocket>,
     parameters: Parameters,
 }
 
@@ -88,6 +91,7 @@ struct Parameters {
     recipient_delimiter: String,
     owner_request_special: bool,
     expand_owner_alias: bool,
+    require_home_directory: bool,
     reset_owner_alias: bool,
     frozen_delivered_to: bool,
     strict_mailbox_ownership: bool,
@@ -153,12 +157,26 @@ impl Agent for Local {
             mailbox_transport_maps: maps("mailbox_transport_maps")?,
             mailbox_command_maps: maps("mailbox_command_maps")?,
             fallback_transport_maps: maps("fallback_transport_maps")?,
+            // A machine without a loopback network has no comsat either.
+            biff: if config.bool("biff")? { UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok() } else { None },
             parameters: Parameters::read(config)?,
         })
     }
 
     fn deliver(&self, request: &Request, report: &mut dyn FnMut(Report)) -> Done {
         deliver::request(self, request, report)
+    }
+}
+
+/// UDP port of comsat(8), service biff in services(5).
+const BIFF_PORT: u16 = 512;
+
+impl Local {
+    /// Tells comsat(8), should it run, that a user has new mail, and where in the mailbox.
+    fn tell_biff(&self, user: &str, offset: u64) {
+        if let Some(socket) = &self.biff {
+            let _ = socket.send_to(format!("{user}@{offset}\0").as_bytes(), (Ipv4Addr::LOCALHOST, BIFF_PORT));
+        }
     }
 }
 
@@ -209,6 +227,7 @@ impl Parameters {
             recipient_delimiter: config.text("recipient_delimiter")?,
             owner_request_special: config.bool("owner_request_special")?,
             expand_owner_alias: config.bool("expand_owner_alias")?,
+            require_home_directory: config.bool("require_home_directory")?,
             reset_owner_alias: config.bool("reset_owner_alias")?,
             frozen_delivered_to: config.bool("frozen_delivered_to")?,
             strict_mailbox_ownership: config.bool("strict_mailbox_ownership")?,

@@ -80,7 +80,10 @@ impl Delivery<'_> {
         let copy = Copy::mailbox(&target.sender, original(target), Some(target.delivered_to.clone()));
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
-            Ok(()) => self.sent(target, "delivered", "delivered to mailbox"),
+            Ok(start) => {
+                local.tell_biff(&user.name, start);
+                self.sent(target, "delivered", "delivered to mailbox");
+            }
             Err(e) => self.failed(target, e.status, format!("cannot update mailbox {} for user {}. {}", path.display(), user.name, e.text)),
         }
     }
@@ -136,7 +139,7 @@ impl Delivery<'_> {
         };
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
-            Ok(()) => self.sent(outer, "delivered", format!("delivered to file: {path}")),
+            Ok(_) => self.sent(outer, "delivered", format!("delivered to file: {path}")),
             Err(e) => self.failed(outer, e.status, format!("cannot append message to file {path}: {}", e.text)),
         }
     }

@@ -5,6 +5,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
 use posthaste_route::Context;
+use posthaste_system::credentials::{Identity, as_user};
 use posthaste_system::users::{self, User};
 use posthaste_table::Maps;
 
@@ -16,6 +17,12 @@ impl Delivery<'_> {
             Ok(user) => user,
             Err(()) => return self.failed(target, "4.3.0", "user database lookup error"),
         };
+        if let Some(user) = &user
+            && let Err(error) = self.check_home(user)
+        {
+            let (home, why) = (user.home.display(), posthaste_config::system_reason(&error));
+            return self.failed(target, "4.3.0", format!("cannot access home directory {home}: {why}"));
+        }
         if let Some(user) = &user
             && self.dot_forward(target, user)
         {
@@ -30,6 +37,15 @@ impl Delivery<'_> {
             Ok(user) => self.mailbox(target, name, user.as_ref()),
             Err(()) => self.failed(target, "4.3.0", "user database lookup error"),
         }
+    }
+
+    /// `require_home_directory`: the user can reach the home directory. Imported from another machine, it may not be there now, and with
+    /// it the `.forward` file.
+    fn check_home(&self, user: &User) -> std::io::Result<()> {
+        if !self.local.parameters.require_home_directory {
+            return Ok(());
+        }
+        as_user(Identity { uid: user.uid, gid: user.gid }, || std::fs::metadata(&user.home).map(drop))?
     }
 
     fn find_user(&self, name: &BString) -> Result<Option<User>, ()> {

@@ -152,7 +152,7 @@ impl Virtual {
             locking: &self.locking,
         };
         match mailbox.append(&copy, content, &self.log) {
-            Ok(()) => Result::Sent("delivered to mailbox"),
+            Ok(_) => Result::Sent("delivered to mailbox"),
             Err(e) => failed(&format!("delivery failed to mailbox {}", path.display()), e),
         }
     }
