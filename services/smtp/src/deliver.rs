@@ -6,6 +6,7 @@ use crate::lookup::{Found, HostAddress, Lookup};
 use crate::notice::Notices;
 use crate::pool::Pool;
 use crate::problem::{Peer, Problem};
+use crate::protection::Protection;
 use crate::session::{Broken, NoSession, Opening, Session};
 use crate::settings::Settings;
 use crate::transform::Rules;
@@ -53,6 +54,8 @@ pub struct Agent {
     pub rules: Rules,
     /// Tells the postmaster of protocol errors.
     pub notices: Option<Arc<Notices>>,
+    /// Destinations that get no mail without TLS or a password.
+    pub protection: Protection,
     /// The TLS library, if there is one.
     pub tls: Option<Rc<dyn Backend>>,
 }
@@ -150,6 +153,10 @@ impl Job<'_> {
                 }
                 Destination::Inet { shown, host, literal, port, srv } => {
                     let key = format!("{shown}:{port}");
+                    if let Some(problem) = self.protected(&key, None) {
+                        self.problem = Some(problem);
+                        continue;
+                    }
                     if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key)) {
                         // Other servers of the destination are still there to be tried.
                         let place = Place { destination: &key, last: false };
@@ -182,6 +189,12 @@ impl Job<'_> {
         }
     }
 
+    /// Why the destination (with its port), or this server of it, gets no mail now.
+    fn protected(&self, nexthop: &str, host: Option<&str>) -> Option<Problem> {
+        let requiretls = self.request.sender_options & REQUIRETLS != 0;
+        self.agent.protection.refusal(nexthop, host, &self.request.sender, requiretls)
+    }
+
     /// Tries the servers of one destination. `true` when the request has been dealt with in another way.
     async fn servers(&mut self, list: &[HostAddress], key: &str, last_destination: bool) -> bool {
         let limit = self.agent.settings.mx_session_limit;
@@ -194,6 +207,10 @@ impl Job<'_> {
             let server = format!("{}:{}", address.ip, address.port);
             let last = last_destination && (j + 1 == list.len() || used + 1 == limit);
             let place = Place { destination: key, last };
+            if let Some(problem) = self.protected(key, Some(&address.host)) {
+                self.problem = Some(problem);
+                continue;
+            }
             if let Some(session) = self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server)) {
                 self.connected = Some(SystemTime::now());
                 if self.transact(session, true, place).await == Then::Next {

@@ -15,6 +15,7 @@ mod lookup;
 mod notice;
 mod pool;
 mod problem;
+mod protection;
 mod session;
 mod settings;
 mod stream;
@@ -70,6 +71,7 @@ impl<const LMTP: bool> Service for Smtp<LMTP> {
             pool: Rc::new(Pool::default()),
             rules,
             notices,
+            protection: protection::Protection::open(config, LMTP, false)?,
             tls: None,
         };
         Ok(Smtp { deliveries: Deliveries::new(setup)?, agent: Rc::new(agent) })

@@ -173,6 +173,7 @@ fn world(main_cf: &str, lmtp: bool) -> World {
         pool: Rc::new(Pool::default()),
         rules: Rules::open(&config, lmtp).unwrap(),
         notices: None,
+        protection: crate::protection::Protection::open(&config, lmtp, false).unwrap(),
         tls: None,
     };
     World { folder, agent }
