@@ -54,6 +54,14 @@ pub enum ConfigError {
     /// A value that does not fit its parameter, or a line that does not fit the grammar; the text names file and line or parameter.
     #[error("{0}")]
     Bad(String),
+    /// A line of main.cf that does not fit the grammar.
+    #[error("{text}")]
+    Line {
+        /// Names file, line and what is wrong.
+        text: String,
+        /// What was to be warned of in the lines before it; Postfix warns while it reads, and then fails.
+        warnings: Vec<String>,
+    },
     /// A line of master.cf that does not fit the grammar.
     #[error(transparent)]
     Master(#[from] master_cf::MasterFault),
@@ -144,8 +152,13 @@ impl Config {
                 warnings.push(format!("{file}: logical line must not start with whitespace: \"{}\"", line.text));
                 continue;
             }
-            let (name, value) = split_name_value(&line.text)
-                .map_err(|error| ConfigError::Bad(format!("{file}, line {}: {error}: \"{}\"", line.first, line.text)))?;
+            let (name, value) = match split_name_value(&line.text) {
+                Ok(pair) => pair,
+                Err(error) => {
+                    let text = format!("{file}, line {}: {error}: \"{}\"", line.first, line.text);
+                    return Err(ConfigError::Line { text, warnings });
+                }
+            };
             if let Some(earlier) = settings.insert(name.to_owned(), value.to_owned()).filter(|earlier| earlier != value) {
                 warnings.push(format!("{file}, line {}: overriding earlier entry: {name}={earlier}", line.first));
             }

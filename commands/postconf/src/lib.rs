@@ -74,6 +74,12 @@ impl Terminal {
         match error {
             ConfigError::Macro { reason, .. } => self.macro_error(reason),
             ConfigError::Master(fault) => self.fatal(fault.postconf()),
+            ConfigError::Line { text, warnings } => {
+                for warning in warnings {
+                    self.warn(warning);
+                }
+                self.fatal(text)
+            }
             error => self.fatal(error),
         }
     }
