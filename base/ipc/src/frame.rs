@@ -17,7 +17,7 @@
 
 use crate::wire::{Wire, WireError};
 use std::io::{self, Read, Write};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Version of all message formats: both ends are of one installation, except for a moment after an upgrade.
 pub const VERSION: u8 = 1;
@@ -172,7 +172,6 @@ fn bad(error: WireError) -> io::Error {
 #[derive(Debug)]
 pub struct Writer<W> {
     state: Mutex<State>,
-    written: Condvar,
     sink: Mutex<W>,
 }
 
@@ -181,44 +180,47 @@ struct State {
     queued: Vec<u8>,
     writing: bool,
     failed: bool,
-    /// Counts batches: a frame queued while batch `n` was forming is out when `done` reaches `n`.
-    forming: u64,
-    done: u64,
 }
 
 impl<W: Write> Writer<W> {
     /// Writes to `sink`, which should not be buffered.
     pub fn new(sink: W) -> Writer<W> {
-        Writer { state: Mutex::default(), written: Condvar::new(), sink: Mutex::new(sink) }
+        Writer { state: Mutex::default(), sink: Mutex::new(sink) }
     }
 
-    /// Sends one frame and returns when it has been written (by this thread or another). After an error the connection is of no more use.
+    /// Queues one frame, which goes out with the next that is sent. Does not block.
+    pub fn queue<T: Wire>(&self, kind: u8, request: u32, value: &T) -> io::Result<()> {
+        put(&mut self.lock().queued, kind, request, value).map_err(bad)
+    }
+
+    /// Sends one frame and all that are queued. Returns when they have been written, or when another thread is writing, which then writes these
+    /// as well. After an error the connection is of no more use.
     pub fn send<T: Wire>(&self, kind: u8, request: u32, value: &T) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        if state.failed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         put(&mut state.queued, kind, request, value).map_err(bad)?;
-        let mine = state.forming;
-        while state.done <= mine {
-            if state.failed {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            if state.writing {
-                state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
+        if state.writing {
+            return Ok(());
+        }
+        state.writing = true;
+        while !state.queued.is_empty() {
             let batch = std::mem::take(&mut state.queued);
-            state.writing = true;
-            state.forming += 1;
             drop(state);
             let outcome = self.sink.lock().unwrap_or_else(PoisonError::into_inner).write_all(&batch);
-            state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.writing = false;
-            match outcome {
-                Ok(()) => state.done += 1,
-                Err(_) => state.failed = true,
+            state = self.lock();
+            if let Err(error) = outcome {
+                state.failed = true;
+                return Err(error);
             }
-            self.written.notify_all();
         }
+        state.writing = false;
         Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -235,14 +235,30 @@ impl<A: Agent> Pool<A> {
             // Not begun, and the next queue manager will ask for it again.
             return;
         }
+        let last = request.recipients.len().saturating_sub(1);
+        let gone = || connection.gone.load(Ordering::Relaxed);
+        let mut kept = None;
         let mut report = |report: Report| {
-            if connection.gone.load(Ordering::Relaxed) || connection.writer.send(Report::FRAME, number, &report).is_err() {
+            if gone() {
+                return self.alone.record(&request, &report);
+            }
+            // The last word on the last recipient goes out with the end of the request, in one write.
+            let now = if usize::try_from(report.recipient) == Ok(last) { kept.replace(report) } else { Some(report) };
+            if let Some(report) = now
+                && connection.writer.send(Report::FRAME, number, &report).is_err()
+            {
                 self.alone.record(&request, &report);
             }
         };
         // A panic ends this delivery only. It has been logged; recipients without a report are deferred.
         let done = catch_unwind(AssertUnwindSafe(|| self.agent.deliver(&request, &mut report))).unwrap_or_default();
-        let _ = connection.writer.send(Done::FRAME, number, &done);
+        let queued = kept.as_ref().map_or(Ok(()), |report| connection.writer.queue(Report::FRAME, number, report));
+        let told = queued.and_then(|()| connection.writer.send(Done::FRAME, number, &done));
+        if let Some(report) = kept
+            && (told.is_err() || gone())
+        {
+            self.alone.record(&request, &report);
+        }
     }
 }
 

@@ -223,10 +223,35 @@ impl Delivery<'_> {
             return false;
         }
         let identity = Identity { uid: user.uid, gid: user.gid };
-        for pattern in &self.local.parameters.forward_path {
-            let path = self.expand_for(pattern, &self.local.parameters.forward_expansion_filter, target, Some(user));
-            let path = PathBuf::from(path);
-            let text = match as_user(identity, || read_dot_forward(&path, user.uid)).unwrap_or_else(|e| Err(Refused::Other(e))) {
+        let filter = &self.local.parameters.forward_expansion_filter;
+        let paths = self.local.parameters.forward_path.iter().map(|pattern| self.expand_for(pattern, filter, target, Some(user)));
+        let mut paths: Vec<PathBuf> = paths.map(PathBuf::from).collect();
+        // Mostly there is no such file: all are looked for with one change of the user.
+        let found = as_user(identity, || {
+            let mut found = Vec::new();
+            for path in paths.drain(..) {
+                match read_dot_forward(&path, user.uid) {
+                    Err(Refused::Missing) => {}
+                    other => {
+                        let end = other.is_ok();
+                        found.push((path, other));
+                        if end {
+                            break;
+                        }
+                    }
+                }
+            }
+            found
+        });
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                warn!(self.local.log, "error looking up .forward of {}: {}", user.name, reason(&error));
+                return false;
+            }
+        };
+        for (path, text) in found {
+            let text = match text {
                 Ok(text) => text,
                 Err(Refused::Missing) => continue,
                 Err(Refused::Unsafe(why)) => {

@@ -14,18 +14,27 @@ const MAX_WAITING: usize = 4 << 20;
 /// From here on senders are slowed down (`in_flow_delay`).
 const SLOW: usize = 256 << 10;
 
+/// The next batch is written no sooner than this after the last. Under load the queue manager, and the agents behind it, wake up once for many
+/// messages; a message that comes alone goes at once.
+const PAUSE: Duration = Duration::from_millis(4);
+
+/// How often [`Notifier::finish`] looks: the queue manager may be gone too, and finds the files by itself when it starts.
+const LAST_TRIES: u32 = 100;
+
 /// The end of the connection to the queue manager.
 pub struct Notifier {
     path: PathBuf,
     waiting: RefCell<Vec<u8>>,
     wake: Notify,
     number: Cell<u32>,
+    /// A batch is being written.
+    writing: Cell<bool>,
 }
 
 impl Notifier {
     /// To the socket `path`, relative to the queue directory.
     pub fn new(path: impl Into<PathBuf>) -> Notifier {
-        Notifier { path: path.into(), waiting: RefCell::default(), wake: Notify::new(), number: Cell::new(0) }
+        Notifier { path: path.into(), waiting: RefCell::default(), wake: Notify::new(), number: Cell::new(0), writing: Cell::new(false) }
     }
 
     /// Starts the task that writes.
@@ -52,11 +61,22 @@ impl Notifier {
         self.waiting.borrow().len() > SLOW
     }
 
+    /// Waits until all has been written: this process is about to end.
+    pub async fn finish(&self) {
+        for _ in 0..LAST_TRIES {
+            if self.waiting.borrow().is_empty() && !self.writing.get() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     async fn run(&self) {
         let mut connection: Option<LocalStream> = None;
         let mut buffer = Vec::new();
         loop {
             self.wake.notified().await;
+            self.writing.set(true);
             loop {
                 buffer.clear();
                 std::mem::swap(&mut buffer, &mut *self.waiting.borrow_mut());
@@ -87,6 +107,8 @@ impl Notifier {
             if buffer.capacity() > SLOW {
                 buffer = Vec::new();
             }
+            self.writing.set(false);
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
