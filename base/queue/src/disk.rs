@@ -70,6 +70,8 @@ pub trait DiskFile: ReadAt + Send + Sync {
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// The inode.
     fn stat(&self) -> io::Result<Stat>;
+    /// Has the disk begin to write the data, for a sync that comes soon. Waits for nothing and promises nothing.
+    fn begin_sync(&self) {}
     /// Puts data and inode on stable storage. Not the name: that is in the directory.
     fn sync(&self) -> io::Result<()>;
     /// Takes a lock; `false` when another holds it and `wait` is not set.

@@ -134,6 +134,10 @@ impl DiskFile for RealFile {
         Ok(stat(&fs::fstat(&self.fd)?))
     }
 
+    fn begin_sync(&self) {
+        posthaste_system::storage::begin_writing(self.fd.as_fd());
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(fs::fsync(&self.fd)?)
     }
@@ -168,6 +172,9 @@ impl DiskFile for RealNew {
     }
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()
+    }
+    fn begin_sync(&self) {
+        self.file.begin_sync();
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()

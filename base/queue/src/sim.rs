@@ -4,6 +4,10 @@
 //! after any operation ([`SimDisk::cut_power_after`]), and [`SimDisk::reboot`] gives one of the states in which POSIX allows a disk to come up again:
 //! of what was not synced, each file may have lost any part of its data, down to single sectors, and any number of its last changes of name.
 //! A rename is atomic, as on every journaling file system, and the changes of one file's name do not overtake each other.
+//!
+//! The number of a file's names (its link count) is in the inode, which only the sync of the file writes for certain: without a journal the sync of
+//! a directory does not. A file that had no name when it was synced last ([`SimDisk::nameless_files`]) may come up again with a count of 0:
+//! then the check of the file system takes it for removed, whatever the directory says.
 
 use crate::disk::{Access, Disk, DiskFile, Lock, Names, NewFile, ReadAt, Stat, parent};
 use std::collections::{BTreeMap, HashMap};
@@ -43,6 +47,8 @@ struct State {
     /// Bytes for file contents.
     capacity: Option<u64>,
     seconds: u64,
+    /// New files have no name at first, as with `O_TMPFILE`.
+    nameless: bool,
 }
 
 #[derive(Default)]
@@ -55,6 +61,8 @@ struct Inode {
     names: Vec<Option<PathBuf>>,
     /// Index into `names`: this change and those before it are on stable storage.
     durable: usize,
+    /// It had no name when it was last synced: the link count on stable storage is 0.
+    synced_nameless: bool,
     readers: u32,
     writer: bool,
 }
@@ -120,6 +128,11 @@ impl SimDisk {
         self.lock().capacity = Some(bytes);
     }
 
+    /// From now on new files have no name until they get their own (`O_TMPFILE` and a link), not a temporary one.
+    pub fn nameless_files(&self) {
+        self.lock().nameless = true;
+    }
+
     /// Changing operations so far.
     pub fn operations(&self) -> u64 {
         self.lock().operations
@@ -171,7 +184,7 @@ impl SimDisk {
                 Survives::Some(_) => names.get(dice.roll(names.len() as u64) as usize),
             };
             let Some(Some(path)) = chosen else { continue };
-            if !new.directories.contains_key(&parent(path)) {
+            if !new.directories.contains_key(&parent(path)) || (inode.synced_nameless && !keep(&mut dice)) {
                 continue;
             }
             // Of two files that claim one name the later one has it.
@@ -297,6 +310,7 @@ impl DiskFile for SimFile {
         let inode = state.inode(self.inode)?;
         inode.stable = inode.now.clone();
         inode.pending.clear();
+        inode.synced_nameless = inode.name().is_none();
         Ok(())
     }
 
@@ -342,6 +356,20 @@ impl Drop for SimFile {
 struct SimNew {
     file: SimFile,
     mode: u32,
+    /// It has its own name.
+    named: bool,
+}
+
+impl Drop for SimNew {
+    fn drop(&mut self) {
+        if !self.named
+            && let Ok(mut state) = self.file.disk.operation()
+            && let Ok(inode) = state.inode(self.file.inode)
+            && inode.name().is_some()
+        {
+            inode.names.push(None);
+        }
+    }
 }
 
 impl ReadAt for SimNew {
@@ -381,6 +409,7 @@ impl NewFile for SimNew {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.inode(self.file.inode)?.names.push(Some(path.to_owned()));
+        self.named = true;
         Ok(())
     }
 }
@@ -389,9 +418,11 @@ impl Disk for SimDisk {
     fn create(&self, dir: &Path, mode: u32, _owner: Option<(u32, u32)>) -> io::Result<Box<dyn NewFile>> {
         let mut state = self.operation()?;
         state.in_directory(&dir.join("x"))?;
-        let inode = state.add(0o600, None);
+        let temporary = dir.join(format!("{}.1", state.next_inode));
+        let name = (!state.nameless).then_some(temporary);
+        let inode = state.add(0o600, name);
         drop(state);
-        Ok(Box::new(SimNew { file: SimFile::new(self, inode), mode }))
+        Ok(Box::new(SimNew { file: SimFile::new(self, inode), mode, named: false }))
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {

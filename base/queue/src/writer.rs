@@ -169,6 +169,11 @@ impl Completed {
         if above { self.queue.sync_above(&self.path) } else { Ok(()) }
     }
 
+    /// Has the disk begin with what [`Completed::sync_and_name`] will wait for.
+    pub(crate) fn begin_sync(&self) {
+        self.file.begin_sync();
+    }
+
     /// First half of the commit: contents on stable storage, then the name. In this order nobody, also after a power failure, finds
     /// a message without its contents.
     pub(crate) fn sync_and_name(&mut self) -> io::Result<()> {

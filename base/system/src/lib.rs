@@ -9,4 +9,5 @@ pub mod interfaces;
 pub mod locks;
 pub mod process;
 pub mod signals;
+pub mod storage;
 pub mod users;
