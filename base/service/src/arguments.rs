@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     pub(crate) debug: bool,
     /// `-V`: log to standard error as well.
     pub(crate) stderr: bool,
-    /// `-S`: serve one client on standard input and output.
+    /// `-S`: serve one client on standard input and output. With `-u` as `mail_owner` in the sandbox, else with the rights of the caller.
     pub(crate) stand_alone: bool,
     /// `-i`, else `max_idle`.
     pub(crate) max_idle: Option<Duration>,

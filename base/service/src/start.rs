@@ -131,7 +131,8 @@ impl Started {
     /// Gives up rights, enters the sandbox, and tells master that this process is ready. Call it when all files are open and before any
     /// thread is started. `folders` may be used besides those that main.cf names.
     pub(crate) fn confine(&self, folders: &[PathBuf]) -> Result<(), Fatal> {
-        if self.stand_alone {
+        // With -u as well it is a helper, started by a service that holds root.
+        if self.stand_alone && !self.unprivileged {
             return Ok(());
         }
         let os = |what: &str, error: std::io::Error| Fatal(format!("{what}: {}", system_reason(&error)));

@@ -24,6 +24,8 @@ pub struct Settings {
     pub open_error_is_fatal: bool,
     /// The proxymap service's socket for read-only tables; `None` outside of a mail system.
     pub proxymap: Option<PathBuf>,
+    /// A service that holds root asks a helper of its own in the place of the shared service: the proxymap program, and the folder of main.cf.
+    pub helper: Option<(PathBuf, PathBuf)>,
     /// The socket of the proxymap service for tables that are written.
     pub proxywrite: Option<PathBuf>,
 }
@@ -38,6 +40,7 @@ impl Default for Settings {
             parents: Vec::new(),
             open_error_is_fatal: false,
             proxymap: None,
+            helper: None,
             proxywrite: None,
         }
     }
@@ -143,9 +146,17 @@ impl Settings {
                 .collect(),
             open_error_is_fatal: config.bool("daemon_table_open_error_is_fatal")?,
             proxymap: socket("proxymap_service_name")?,
+            helper: holds_root(config)?
+                .then_some((Path::new(&config.text("daemon_directory")?).join("proxymap"), config.directory().to_owned())),
             proxywrite: socket("proxywrite_service_name")?,
         })
     }
+}
+
+/// Whether this process is a service that keeps root when it serves. Where all run as one user there is nobody to be protected from another.
+fn holds_root(config: &Config) -> Result<bool, ConfigError> {
+    let program = config.text("process_name")?;
+    Ok(["local", "pipe", "spawn", "virtual"].contains(&program.as_str()) && rustix::process::geteuid().is_root())
 }
 
 /// Settings that collect their warnings, for tests.

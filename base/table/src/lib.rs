@@ -24,6 +24,7 @@ mod db;
 mod entries;
 mod file;
 pub mod fold;
+mod helper;
 pub mod lines;
 mod list;
 mod lmdb;

@@ -1,5 +1,6 @@
 //! `proxy:type:name`: a table that the proxymap service has open; and tables on database servers, which only that service can open.
 
+use crate::helper::Helper;
 use crate::net_client::{Endpoint, Pool};
 use crate::open::OpenFlags;
 use crate::{Context, Table, TableError};
@@ -7,6 +8,7 @@ use bstr::{BStr, BString};
 use posthaste_ipc::frame;
 use posthaste_ipc::proxymap::{Answer, Found, Query};
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for the service, which may itself be waiting for a database.
@@ -21,8 +23,16 @@ pub(crate) struct Proxy {
     /// Not written with `proxy:`.
     implicit: bool,
     whole: bool,
-    pool: Pool,
+    way: Way,
     context: Context,
+}
+
+/// Who is asked.
+enum Way {
+    /// The service that all share.
+    Shared(Pool),
+    /// A process of this service's own.
+    Own(Arc<Helper>),
 }
 
 impl Proxy {
@@ -37,7 +47,11 @@ impl Proxy {
     }
 
     fn new(spec: &str, inner: &str, implicit: bool, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
-        let Some(socket) = &context.settings.proxymap else { return Err("the proxymap service is not known here".into()) };
+        let way = match (&context.settings.helper, &context.settings.proxymap) {
+            (Some((program, directory)), _) => Way::Own(Helper::of_process(program, directory)),
+            (None, Some(socket)) => Way::Shared(Pool::new(Endpoint::Service(socket.clone()), LIMIT)),
+            (None, None) => return Err("the proxymap service is not known here".into()),
+        };
         let proxy = Proxy {
             name: spec.to_owned(),
             inner: inner.to_owned(),
@@ -45,7 +59,7 @@ impl Proxy {
             raw_bytes: flags.raw_bytes,
             implicit,
             whole: whole_keys(inner),
-            pool: Pool::new(Endpoint::Service(socket.clone()), LIMIT),
+            way,
             context: context.clone(),
         };
         match proxy.ask(None) {
@@ -73,28 +87,35 @@ impl Proxy {
         };
         let mut request = Vec::new();
         frame::put(&mut request, Query::FRAME, 0, &query).map_err(|error| error.to_string())?;
-        let socket = self.pool.endpoint();
-        let answer = self.pool.ask(|stream| {
-            stream.write_all(&request)?;
-            let mut decoder = frame::Decoder::new();
-            let mut chunk = [0; 4096];
-            loop {
-                let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-                if let Some(frame) = decoder.frame().map_err(bad)? {
-                    return frame.value::<Answer>().map_err(bad);
-                }
-                match stream.read(&mut chunk) {
-                    Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(n) => decoder.feed(&chunk[..n]),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
+        let (answer, whom, getting) = match &self.way {
+            Way::Shared(pool) => (pool.ask(|stream| exchange(stream, &request)), pool.endpoint().to_string(), "connect to"),
+            Way::Own(helper) => {
+                (helper.ask(LIMIT, |stream| exchange(stream, &request)), format!("lookup helper {}", helper.program().display()), "start")
             }
-        });
+        };
         match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(format!("read from {socket}: {}", crate::file::reason(&error))),
-            Err(reason) => Err(format!("connect to {socket}: {reason}")),
+            Ok(Err(error)) => Err(format!("read from {whom}: {}", crate::file::reason(&error))),
+            Err(reason) => Err(format!("{getting} {whom}: {reason}")),
+        }
+    }
+}
+
+/// One request and its answer.
+fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::Result<Answer> {
+    stream.write_all(request)?;
+    let mut decoder = frame::Decoder::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        if let Some(frame) = decoder.frame().map_err(bad)? {
+            return frame.value::<Answer>().map_err(bad);
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => decoder.feed(&chunk[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
