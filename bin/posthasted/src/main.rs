@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         "pipe" => posthaste_svc_pipe::main(arguments),
         "postlogd" => posthaste_svc_postlogd::main(arguments),
         "proxymap" => posthaste_svc_proxymap::main(arguments),
+        "qmqpd" => posthaste_svc_qmqpd::main(arguments),
         "scache" => posthaste_svc_scache::main(arguments),
         "showq" => posthaste_svc_showq::main(arguments),
         "smtpd" => posthaste_svc_smtpd::main(arguments),

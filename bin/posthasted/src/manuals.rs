@@ -176,6 +176,15 @@ pub const DAEMONS: &[Manual] = &[
         ],
     ),
     daemon(
+        "qmqpd",
+        "Postfix QMQP server",
+        GENERIC,
+        "Takes mail over QMQP, one message for each connection, from the hosts in qmqpd_authorized_clients only. A message is acknowledged only when it is on \
+         stable storage.\n\nThe protocol has one reply for a message with all its recipients, so single recipients cannot be refused; and what is wrong with a \
+         message can be told only when all of it is here. The content is kept in memory until then, up to message_size_limit.",
+        &[("STANDARDS", "http://cr.yp.to/proto/qmqp.html"), LOG],
+    ),
+    daemon(
         "scache",
         "Postfix shared connection cache server",
         GENERIC,

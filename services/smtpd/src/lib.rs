@@ -1,7 +1,7 @@
 //! smtpd(8): receives mail over SMTP.
 //!
 //! The protocol is [`posthaste_smtp_protocol::server`], which does no I/O. Here are the socket and its timeouts ([`session`]), the client's name and
-//! limits, the access restrictions ([`restrictions`]), the way of the message into the queue ([`mail`], [`notify`]), and what
+//! limits, the access restrictions ([`restrictions`]), the way of the message into the queue ([`mail`]), and what
 //! the postmaster is told ([`report`]).
 //!
 //! One process serves all clients of its master.cf entry, each in a task of a runtime with one thread. An idle client costs its socket, a timer and
@@ -14,7 +14,6 @@ mod endpoint;
 mod keywords;
 mod limits;
 mod mail;
-mod notify;
 mod proxy;
 mod records;
 mod refusals;
@@ -66,7 +65,7 @@ pub(crate) struct Smtpd {
     queue: Queue,
     profile: Arc<Profile>,
     committer: Committer,
-    notifier: Rc<notify::Notifier>,
+    notifier: Rc<posthaste_service::Notifier>,
     buffers: transport::Buffers,
     space: space::Space,
     dates: date::Dates,
@@ -102,7 +101,7 @@ impl Smtpd {
             queue: own_queue(config)?,
             profile: Profile::open(config)?,
             committer: Committer::new(COMMIT_THREADS),
-            notifier: Rc::new(notify::Notifier::new("public/qmgr")),
+            notifier: Rc::new(posthaste_service::Notifier::new("public/qmgr")),
             buffers: transport::Buffers::default(),
             space: space::Space::default(),
             dates: date::Dates::default(),

@@ -1,8 +1,8 @@
 //! Telling the queue manager of new mail: one connection, batched writes, no answers awaited. What is lost, the scan of `incoming` finds.
 
+use crate::LocalStream;
 use posthaste_ipc::frame;
 use posthaste_ipc::qmgr::NewMessage;
-use posthaste_service::LocalStream;
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// How often [`Notifier::finish`] looks: the queue manager may be gone too, and finds the files by itself when it starts.
 const LAST_TRIES: u32 = 100;
 
-/// The end of the connection to the queue manager.
+/// The end of the connection to the queue manager: what services that bring mail into the queue tell it with.
 pub struct Notifier {
     path: PathBuf,
     waiting: RefCell<Vec<u8>>,
