@@ -113,6 +113,10 @@ impl Service for Qmqpd {
         self.notifier.start();
     }
 
+    async fn drained(self: Rc<Self>) {
+        self.notifier.finish().await;
+    }
+
     async fn serve(self: Rc<Self>, client: Connection) {
         match client {
             Connection::Tcp(stream) => {
