@@ -42,8 +42,16 @@ impl Trigger {
 
 /// Group `r`: somebody wants this message's destinations tried even if they are dead.
 const REVIVE: u32 = 0o040;
-/// A file time this far ahead is still "now": file systems and clocks round differently.
-const SLACK: Duration = Duration::from_secs(1);
+
+/// What is due in the second that `wall` is in, is due: times of the queue are whole seconds, as Postfix's are.
+fn due_by(wall: SystemTime) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds(wall) + 1) - Duration::from_nanos(1)
+}
+
+/// Whole seconds since 1970.
+fn seconds(wall: SystemTime) -> u64 {
+    wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 /// A message that an agent of an earlier queue manager still delivers is looked at again after this time.
 const BUSY_RETRY: Duration = Duration::from_secs(60);
 
@@ -72,7 +80,9 @@ pub(super) struct DeferredScan {
     again: bool,
     /// The next scan ignores time stamps.
     flush_next: bool,
-    /// The next queue run: every `queue_run_delay`, what is due by then is taken.
+    /// The next queue run, in whole seconds since 1970: every `queue_run_delay`, what is due by then is taken.
+    run: Option<u64>,
+    /// When to look at the clock for it.
     at: Option<Instant>,
     /// What the run, or a scan, found to be due.
     due: VecDeque<QueueId>,
@@ -175,12 +185,12 @@ impl<R: Resolver> Manager<R> {
     }
 
     fn begin_deferred_scan(&mut self, now: Instant) {
-        let until = self.queue.clock.now() + SLACK;
+        let wall = self.queue.clock.now();
+        self.set_run(now, seconds(wall) + self.settings.queue_run_delay.as_secs());
         let scan = &mut self.scan;
         scan.again = false;
         scan.flush = std::mem::take(&mut scan.flush_next);
-        scan.until = Some(until);
-        scan.at = Some(now + self.settings.queue_run_delay);
+        scan.until = Some(due_by(wall));
         self.deferred_in_scan.clear();
         self.scan.seen = self.deferred_directories();
         match self.queue.scan(QueueName::Deferred) {
@@ -224,11 +234,7 @@ impl<R: Resolver> Manager<R> {
 
     /// Takes in some messages. Returns whether there are more to take in now.
     pub(super) fn take_in(&mut self, now: Instant) -> bool {
-        match self.scan.at {
-            None => self.scan.at = Some(now + self.settings.queue_run_delay),
-            Some(at) if at <= now => self.run_queue(now),
-            Some(_) => (),
-        }
+        self.look_at_the_clock(now);
         if self.incoming.at().is_some_and(|at| at <= now) {
             self.begin_incoming_scan();
         }
@@ -250,21 +256,37 @@ impl<R: Resolver> Manager<R> {
         more
     }
 
+    /// Starts the queue run when it is time. As in Postfix, time has whole seconds and is looked at whenever something happens, or when as
+    /// many seconds have passed since then as were missing: with short delays an administrator sees the retries at the same moments.
+    fn look_at_the_clock(&mut self, now: Instant) {
+        let wall = seconds(self.queue.clock.now());
+        let next = wall + self.settings.queue_run_delay.as_secs();
+        // A clock that was set back must not put off the run.
+        let run = self.scan.run.unwrap_or(next).min(next);
+        if run > wall {
+            self.set_run(now, run);
+        } else {
+            self.set_run(now, next);
+            self.run_queue(now);
+        }
+    }
+
+    /// The next queue run is at `run`, in whole seconds since 1970.
+    fn set_run(&mut self, now: Instant, run: u64) {
+        let missing = run.saturating_sub(seconds(self.queue.clock.now()));
+        self.scan.run = Some(run);
+        self.scan.at = Some(now + Duration::from_secs(missing));
+    }
+
     /// What is due goes on the list of what is to be tried. The directories are scanned only if somebody changed them since the last time, or
     /// when the index does not reach far enough.
     fn run_queue(&mut self, now: Instant) {
-        let every = self.settings.queue_run_delay;
-        // On time even if this run is a little late, but runs that were missed are not made up for.
-        let next = self.scan.at.unwrap_or(now) + every;
-        self.scan.at = Some(if next > now { next } else { now + every });
         if self.scan.walk.is_some() {
             return;
         }
-        let until = self.queue.clock.now() + SLACK;
+        let until = due_by(self.queue.clock.now());
         if self.deferred.needs_scan(until) || self.deferred_directories() != self.scan.seen {
-            let at = self.scan.at;
             self.begin_deferred_scan(now);
-            self.scan.at = at;
             return;
         }
         while let Some(id) = self.deferred.pop(until) {
@@ -374,7 +396,7 @@ impl<R: Resolver> Manager<R> {
             return false;
         }
         let wall = self.queue.clock.now();
-        if !flush && stat.modified > wall + SLACK {
+        if !flush && stat.modified > due_by(wall) {
             if from == QueueName::Deferred {
                 self.deferred.insert(stat.modified, id);
             } else {
