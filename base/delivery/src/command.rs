@@ -121,7 +121,8 @@ impl Command {
     fn shown(&self) -> BString {
         match &self.what {
             What::Line(line) => line.as_str().into(),
-            What::Arguments(arguments) => bstr::join(" ", arguments).into(),
+            // The arguments hold addresses, which are as long as strangers like.
+            What::Arguments(arguments) => arguments.first().cloned().unwrap_or_default(),
         }
     }
 
@@ -197,9 +198,18 @@ fn with_output(status: &str, text: BString, output: &[u8]) -> Ended {
     Ended::Badly { status: status.to_owned(), text: long, diagnostic: output.trim_ascii_end().into() }
 }
 
-/// Output as it stands in a log line and in a report: line ends are blanks.
+/// Output as it stands in a log line and in a report: tabs and line ends are blanks, what cannot be printed is `_`.
 fn one_line(output: &[u8]) -> BString {
-    output.iter().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { *b }).collect::<Vec<u8>>().into()
+    let mut line = String::with_capacity(output.len());
+    for chunk in output.utf8_chunks() {
+        line.extend(chunk.valid().chars().map(|c| match c {
+            '\t' | '\n' => ' ',
+            c if c.is_ascii_control() => '_',
+            c => c,
+        }));
+        line.extend(chunk.invalid().iter().map(|_| '_'));
+    }
+    line.into()
 }
 
 /// The environment that every command gets: `export_environment` from ours (or the value it sets), and a safe search path.

@@ -51,17 +51,17 @@ impl From<ReadError> for CopyError {
 }
 
 impl Copy {
-    /// For mbox files: `From ` line, quoting, blank line.
-    pub fn mailbox(sender: &Address, original: &Address, delivered_to: Option<Address>) -> Copy {
+    /// For mbox files: `From ` line, quoting, blank line. `original` is `None` with `enable_original_recipient = no`.
+    pub fn mailbox(sender: &Address, original: Option<&Address>, delivered_to: Option<Address>) -> Copy {
         Copy { from_line: true, quote_from: true, blank_end: true, ..Copy::maildir(sender, original, delivered_to) }
     }
 
     /// For Maildir files.
-    pub fn maildir(sender: &Address, original: &Address, delivered_to: Option<Address>) -> Copy {
+    pub fn maildir(sender: &Address, original: Option<&Address>, delivered_to: Option<Address>) -> Copy {
         Copy {
             from_line: false,
             return_path: true,
-            original_to: (!original.is_empty()).then(|| original.clone()),
+            original_to: original.filter(|original| !original.is_empty()).cloned(),
             delivered_to,
             sender: sender.clone(),
             quote_from: false,
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn headers_come_in_postfix_order_and_cannot_be_split() {
-        let copy = Copy::mailbox(&Address::new("s@example.org"), &Address::new("o@example.com"), Some(Address::new("d\n@example.com")));
+        let copy =
+            Copy::mailbox(&Address::new("s@example.org"), Some(&Address::new("o@example.com")), Some(Address::new("d\n@example.com")));
         let mut out = Vec::new();
         copy.headers(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

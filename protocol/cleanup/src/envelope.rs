@@ -289,8 +289,9 @@ impl Content {
         } else {
             let recipients = profile.expand(self.id(), &address)?;
             let mut notify = notify;
-            if recipients.len() > 1 && notify & Notify::SUCCESS != 0 {
-                // RFC 3461 §5.2.7.3: an alias with several recipients is where a report of success ends.
+            let expanded = !matches!(recipients.as_slice(), [only] if *only == address);
+            if expanded && notify & Notify::SUCCESS != 0 {
+                // RFC 3461 §5.2.7.3: an alias is where a report of success ends. As in Postfix, so is one with a single recipient.
                 self.expanded.push(LogRecord {
                     recipient: address,
                     original: original.clone(),

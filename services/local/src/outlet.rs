@@ -77,7 +77,7 @@ impl Delivery<'_> {
             size_limit: local.parameters.mailbox_size_limit,
             locking: &local.locking,
         };
-        let copy = Copy::mailbox(&target.sender, original(target), Some(target.delivered_to.clone()));
+        let copy = Copy::mailbox(&target.sender, self.original_to(target), Some(target.delivered_to.clone()));
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
             Ok(start) => {
@@ -93,7 +93,7 @@ impl Delivery<'_> {
             return self.sent(target, "deliverable", format!("delivers to {what}"));
         }
         let local = self.local;
-        let copy = Copy::maildir(&target.sender, original(target), Some(target.delivered_to.clone()));
+        let copy = Copy::maildir(&target.sender, self.original_to(target), Some(target.delivered_to.clone()));
         let limit = local.parameters.mailbox_size_limit;
         let result =
             self.rewound().and_then(|()| maildir::deliver(Path::new(path), owner, &local.host, limit, &copy, self.content, &local.log));
@@ -101,6 +101,11 @@ impl Delivery<'_> {
             Ok(()) => self.sent(target, "delivered", format!("delivered to {what}")),
             Err(e) => self.failed(target, e.status, format!("maildir delivery failed: {}", e.text)),
         }
+    }
+
+    /// For `X-Original-To:`.
+    fn original_to<'t>(&self, target: &'t Target) -> Option<&'t Address> {
+        self.local.parameters.enable_original_recipient.then_some(&target.recipient.original)
     }
 
     fn rewound(&mut self) -> Result<(), MailboxError> {
@@ -125,7 +130,7 @@ impl Delivery<'_> {
         }
         let local = self.local;
         let delivered = local.parameters.prepend_delivered_header.file.then(|| inner.delivered_to.clone());
-        let copy = Copy::mailbox(&inner.sender, original(inner), delivered);
+        let copy = Copy::mailbox(&inner.sender, self.original_to(inner), delivered);
         let mailbox = Mailbox {
             path: Path::new(path),
             open_as: rights,
@@ -191,7 +196,7 @@ impl Delivery<'_> {
             program: "local",
         };
         let mut copy =
-            Copy::maildir(&inner.sender, original(inner), p.prepend_delivered_header.command.then(|| inner.delivered_to.clone()));
+            Copy::maildir(&inner.sender, self.original_to(inner), p.prepend_delivered_header.command.then(|| inner.delivered_to.clone()));
         copy.from_line = true;
         let ended = match self.rewound() {
             Ok(()) => command.run(&copy, self.content, &local.log),
@@ -227,7 +232,7 @@ impl Delivery<'_> {
         set("EXTENSION", extension.as_deref().map_or(b"", |e| e.as_slice()));
         set("DOMAIN", address.domain().map_or(b"", |d| d.as_bytes()));
         set("RECIPIENT", address.as_bytes());
-        set("ORIGINAL_RECIPIENT", original(target).as_bytes());
+        set("ORIGINAL_RECIPIENT", target.recipient.original.as_bytes());
         set("SENDER", target.sender.as_bytes());
         set("CLIENT_ADDRESS", &origin.log_client_address);
         set("CLIENT_HELO", &origin.log_helo_name);
@@ -248,8 +253,4 @@ fn allowed(source: Source, contexts: crate::Contexts) -> bool {
         Source::Include => contexts.include,
         Source::Envelope => false,
     }
-}
-
-fn original(target: &Target) -> &Address {
-    &target.recipient.original
 }

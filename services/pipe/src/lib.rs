@@ -36,6 +36,8 @@ struct Pipe {
     queue_directory: PathBuf,
     time_limit: Duration,
     delimiters: String,
+    /// `enable_original_recipient`.
+    original_to: bool,
 }
 
 /// The result for all recipients of a request.
@@ -58,11 +60,6 @@ impl Agent for Pipe {
         let owner = config.text("mail_owner")?;
         let owner = users::by_name(&owner).map_err(|e| Fatal(format!("user lookup for {owner}: {e}")))?.map_or(u32::MAX, |u| u.uid);
         let attributes = Attributes::parse(&setup.arguments, owner).map_err(Fatal)?;
-        for flag in ['D', 'O'].into_iter().filter(|f| attributes.has(*f)) {
-            if config.service_int(&setup.service, "destination_recipient_limit")? != 1 {
-                return Err(Fatal(format!("pipe flag `{flag}' requires {}_destination_recipient_limit = 1", setup.service)));
-            }
-        }
         let queue = Queue::open(config)?;
         Ok(Pipe {
             log: setup.log.clone(),
@@ -75,6 +72,7 @@ impl Agent for Pipe {
             queue_directory: config.queue_directory(),
             time_limit: config.service_time(&setup.service, "time_limit")?,
             delimiters: config.text("recipient_delimiter")?,
+            original_to: config.bool("enable_original_recipient")?,
         })
     }
 
@@ -114,6 +112,11 @@ impl Pipe {
             Ok(content) => content,
             Err(e) => return Result::failed("4.3.0", format!("cannot open queue file: {e}")),
         };
+        if let (Some(flag), 2..) = (['D', 'O'].into_iter().find(|flag| a.has(*flag)), request.recipients.len()) {
+            // One header cannot name them all.
+            warn!(self.log, "pipe flag `{flag}' requires {}_destination_recipient_limit = 1", self.service);
+            return Result::failed("4.3.5", "mail system configuration error");
+        }
         let Some(first) = request.recipients.first() else { return Result::failed("4.3.0", "no recipients") };
         if a.has('D') {
             match Delivered::read(&mut content) {
@@ -131,7 +134,7 @@ impl Pipe {
         let copy = Copy {
             from_line: a.has('F'),
             return_path: a.has('R'),
-            original_to: a.has('O').then(|| first.original.clone()).filter(|original| !original.is_empty()),
+            original_to: (a.has('O') && self.original_to).then(|| first.original.clone()).filter(|original| !original.is_empty()),
             delivered_to: a.has('D').then(|| first.address.clone()),
             sender: if request.sender.is_empty() { Address::new(a.null_sender.as_str()) } else { request.sender.clone() },
             quote_from: a.has('>'),

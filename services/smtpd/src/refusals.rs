@@ -1,6 +1,6 @@
 //! Refusals as the client sees them: `smtpd_reject_filter_maps`, then `smtpd_reject_footer_maps` and `smtpd_reject_footer`.
 
-use crate::restrictions::{address_value, client_value, filtered, unescape, unknown_name};
+use crate::restrictions::{address_value, client_value, filtered, is_address_name, unescape, unknown_name};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_config::Config;
 use posthaste_config::expand::{MacroError, expand};
@@ -64,7 +64,7 @@ impl Editor {
                 "server_name" => Some(BString::from(self.server_name.as_str())),
                 _ => address_value(name, context.sender, context.recipient).or_else(|| client_value(name, context.client, context.helo)),
             };
-            if value.is_none() {
+            if value.is_none() && !is_address_name(name) {
                 unknown_name(name, &self.log);
             }
             Ok(value.map(|value| filtered(&value, &self.characters)))

@@ -40,6 +40,8 @@ struct Virtual {
     gids: Maps,
     minimum_uid: u32,
     limit: Option<u64>,
+    /// `enable_original_recipient`.
+    original_to: bool,
     strict_ownership: bool,
     locking: Locking,
     delimiters: String,
@@ -73,6 +75,7 @@ impl Agent for Virtual {
             gids: maps("virtual_gid_maps")?,
             minimum_uid: u32::try_from(config.int("virtual_minimum_uid")?).unwrap_or(u32::MAX),
             limit: u64::try_from(limit).ok().filter(|limit| *limit > 0),
+            original_to: config.bool("enable_original_recipient")?,
             strict_ownership: config.bool("strict_mailbox_ownership")?,
             locking: Locking::from_config(config, "virtual_mailbox_lock")?,
             delimiters: config.text("recipient_delimiter")?,
@@ -131,7 +134,7 @@ impl Virtual {
         if let Err(e) = content.rewind() {
             return Result::Failed { status: "4.3.0".into(), text: format!("cannot read queue file: {e}") };
         }
-        let original = &recipient.original;
+        let original = self.original_to.then_some(&recipient.original);
         if to_maildir {
             let copy = Copy::maildir(&request.sender, original, Some(address.clone()));
             return match maildir::deliver(&path, owner, &self.host, self.limit, &copy, content, &self.log) {

@@ -161,6 +161,7 @@ class Generator:
         self.r = random.Random(seed)
         self.seed = seed
         self.tables = []
+        self.end_of_data = False
 
     def some(self, choices, low, high):
         return self.r.sample(choices, min(len(choices), self.r.randint(low, high)))
@@ -216,7 +217,8 @@ class Generator:
             rows.append("smtpd_relay_restrictions = " + self.restrictions(RECIPIENT, GENERIC) + ", reject_unauth_destination")
         if self.chance(20):
             rows.append("smtpd_data_restrictions = " + self.restrictions(RECIPIENT, SENDER, GENERIC))
-        if self.chance(20):
+        self.end_of_data = self.chance(20)
+        if self.end_of_data:
             rows.append("smtpd_end_of_data_restrictions = " + self.restrictions(SENDER, CLIENT, GENERIC))
         for name in self.some(sorted(SETTINGS), 0, 6):
             rows.append(f"{name.strip()} = {self.r.choice(SETTINGS[name])}")
@@ -280,7 +282,8 @@ class Generator:
             if self.chance(8):
                 rows.append(self.odd())
             if self.chance(75):
-                rows += self.data()
+                # What a refusal at the end of data leaves behind is a deliberate difference (docs/differences.md).
+                rows += self.data() + ["RSET"] * self.end_of_data
             elif self.chance(50):
                 rows.append("RSET")
         if self.chance(90):

@@ -482,7 +482,7 @@ impl<M: Message> Session<M> {
                 client: &self.client,
                 helo: self.helo(),
                 sender: self.transaction().map(|transaction| &transaction.sender),
-                recipient: self.candidate.as_ref().map(|candidate| &candidate.address),
+                recipient: self.transaction().and_then(|transaction| transaction.first_recipient.as_ref()),
             };
             if let Some(edited) = editor(&context, &text) {
                 text = edited;

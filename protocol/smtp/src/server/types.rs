@@ -131,7 +131,7 @@ pub struct RefusalContext<'a> {
     pub helo: Option<&'a BStr>,
     /// The sender, from MAIL on.
     pub sender: Option<&'a Address>,
-    /// The recipient under consideration.
+    /// The first recipient that was accepted; one that is refused is not spoken of.
     pub recipient: Option<&'a Address>,
 }
 

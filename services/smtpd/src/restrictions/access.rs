@@ -89,7 +89,7 @@ impl Evaluation<'_> {
     /// A table that fails: temporary. (One that could not even be opened is a fault of the configuration, and is called so.)
     pub fn lookup_failed(&mut self, error: &TableError, name: &BStr, subject: Subject) -> Outcome {
         let _ = error;
-        let reject = Reject::new(451, "4.3.5", name, subject.class(), "Server configuration error").software();
+        let reject = Reject::new(451, "4.3.5", name, subject.class(), "Server configuration error");
         self.reject(reject)
     }
 

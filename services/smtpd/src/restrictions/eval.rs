@@ -128,8 +128,26 @@ impl<'a> Evaluation<'a> {
                 }
                 return outcome;
             }
+            if let Some(outcome) = self.deferred_either_way() {
+                return outcome;
+            }
         }
         Outcome::Dunno
+    }
+
+    /// The list of a stage before that of the recipient. What a permit-type test of it left does not concern later stages.
+    pub async fn earlier_list(&mut self, list: &[Item], subject: Subject) -> Outcome {
+        let outcome = self.list(list, subject).await;
+        self.defer_if_reject = None;
+        outcome
+    }
+
+    /// Whether what is left of the lists no longer matters: permit and reject would both be deferrals.
+    fn deferred_either_way(&self) -> Option<Outcome> {
+        match (&self.defer_if_reject, &self.defer_if_permit) {
+            (Some(_), Some(reject)) => Some(Outcome::Reject(reject.clone())),
+            _ => None,
+        }
     }
 
     /// A list inside a list: a class, or the result of a table.

@@ -50,6 +50,11 @@ pub fn address_value(name: &str, sender: Option<&Address>, recipient: Option<&Ad
     })
 }
 
+/// Whether the name is one about sender or recipient, which have no value before MAIL and RCPT.
+pub fn is_address_name(name: &str) -> bool {
+    matches!(name, "sender" | "sender_name" | "sender_domain" | "recipient" | "recipient_name" | "recipient_domain")
+}
+
 /// Says that a template has a name that means nothing here.
 pub fn unknown_name(name: &str, log: &Logger) {
     warn!(log, "unknown macro name \"{name}\" in expansion request");

@@ -7,7 +7,7 @@ use super::lookup::on;
 use super::parse::{Hosts, Subject};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
-use posthaste_dns::{Data, Families, NativeError};
+use posthaste_dns::{Data, DnsError, Families, NativeError, Reason, Type};
 use posthaste_log::warn;
 use posthaste_table::{Maps, TableError};
 use std::sync::Arc;
@@ -33,7 +33,10 @@ impl Evaluation<'_> {
             let value = self.look_up_network(maps, &key).await;
             return self.host_result(value, &key, subject, maps, restriction).await.unwrap_or(Outcome::Dunno);
         }
-        let Some(name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
+        let Some(mut name) = dns_name(domain.as_bstr()) else { return Outcome::Dunno };
+        if domain.ends_with(b".") {
+            name.push('.');
+        }
         let names = match hosts {
             Hosts::Address => vec![name],
             Hosts::MailExchanger => match self.exchangers(&name).await {
@@ -85,6 +88,10 @@ impl Evaluation<'_> {
 
     /// MX hosts, or the name itself if it has none.
     async fn exchangers(&self, name: &str) -> Result<Vec<String>, Outcome> {
+        // The DNS library takes a final dot for an empty label.
+        if name.ends_with('.') {
+            return Ok(vec![name.to_owned()]);
+        }
         match self.rules.resolver.mx(name).await {
             Ok(answer) => Ok(answer
                 .records
@@ -95,7 +102,7 @@ impl Evaluation<'_> {
                 })
                 .collect()),
             Err(error) if error.temporary() => Err(self.host_lookup_later("MX", name)),
-            Err(posthaste_dns::DnsError { reason: posthaste_dns::Reason::NullMx, .. }) => Ok(Vec::new()),
+            Err(DnsError { reason: Reason::NullMx, .. }) => Ok(Vec::new()),
             Err(error) if error.not_found() => Ok(vec![name.to_owned()]),
             Err(_) => Ok(vec![name.to_owned()]),
         }
@@ -105,7 +112,11 @@ impl Evaluation<'_> {
     async fn name_servers(&mut self, name: &str, subject: Subject) -> Result<Vec<String>, Outcome> {
         let mut zone = name;
         loop {
-            match self.rules.resolver.query(zone, posthaste_dns::Type::Ns).await {
+            let answer = match zone.ends_with('.') {
+                true => Err(DnsError { name: zone.into(), kind: Type::Ns, reason: Reason::NoName, secure: false }),
+                false => self.rules.resolver.query(zone, Type::Ns).await,
+            };
+            match answer {
                 Ok(answer) => {
                     return Ok(answer
                         .records
@@ -165,9 +176,9 @@ fn host_part(address: &Address) -> BString {
 }
 
 /// The resolver's words for a name that has no such record.
-fn dns_reason(error: &posthaste_dns::DnsError) -> &'static str {
+fn dns_reason(error: &DnsError) -> &'static str {
     match error.reason {
-        posthaste_dns::Reason::NoData => "Host found but no data record of requested type",
+        Reason::NoData => "Host found but no data record of requested type",
         _ => "Host not found",
     }
 }

@@ -1,7 +1,7 @@
 //! Lookups that may wait for another host are made on a thread, so that other clients do not wait with them.
 
 use posthaste_address::Address;
-use posthaste_route::{Route, RouteError, Router};
+use posthaste_route::{Context, Route, RouteError, Router};
 use posthaste_table::{Maps, TableError};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -19,8 +19,11 @@ pub async fn on<T: Send + 'static>(
     spawn_blocking(move || work(&maps)).await.unwrap_or_else(|_| Err(TableError::new(&title, "the lookup was given up")))
 }
 
-/// Resolves an address, likewise.
+/// Resolves an address, likewise, in the form that cleanup will give it: complete with domain.
 pub async fn resolve(router: &Arc<Router>, sender: &Address, address: &Address) -> Result<Route, RouteError> {
+    let rewritten = router.rewriter().rewrite_external(Context::Local, address.external_cow().as_ref());
+    let rewritten = rewritten.map(|text| Address::from_external(text.as_ref()));
+    let address = rewritten.as_ref().unwrap_or(address);
     if !router.may_block() {
         return router.resolve(sender, address);
     }

@@ -36,7 +36,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use expand::{address_value, client_value, filtered, unescape, unknown_name};
+pub use expand::{address_value, client_value, filtered, is_address_name, unescape, unknown_name};
 pub use reply::Reject;
 
 /// All that the restrictions need of the configuration.
@@ -300,7 +300,7 @@ impl Rules {
             Check::Etrn => {
                 if self.delay_reject {
                     for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo)] {
-                        let outcome = evaluation.list(list, subject).await;
+                        let outcome = evaluation.earlier_list(list, subject).await;
                         if outcome.ends() {
                             return outcome;
                         }
@@ -324,11 +324,16 @@ impl Rules {
     async fn recipient_stage(&self, evaluation: &mut Evaluation<'_>) -> Outcome {
         if self.delay_reject {
             for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo), (&self.sender, Subject::Sender)] {
-                // A client that did not say HELO is not judged by it.
-                if subject == Subject::Helo && evaluation.session.helo().is_none() {
+                // A client that did not say HELO is not judged by it, nor by its sender before MAIL (VRFY).
+                let unknown = match subject {
+                    Subject::Helo => evaluation.session.helo().is_none(),
+                    Subject::Sender => evaluation.session.transaction().is_none(),
+                    _ => false,
+                };
+                if unknown {
                     continue;
                 }
-                let outcome = evaluation.list(list, subject).await;
+                let outcome = evaluation.earlier_list(list, subject).await;
                 if outcome.ends() {
                     return outcome;
                 }
