@@ -22,7 +22,8 @@ pub fn apply(maps: &Maps, log: &Logger, dsn: &mut Dsn) {
     let answer = match maps.find(query.as_bstr()) {
         Ok(Some(answer)) => answer,
         Ok(None) => return,
-        Err(error) => return warn!(log, "{}: lookup error for \"{query}\"", error.table),
+        // The table has warned.
+        Err(_) => return,
     };
     match split_status(answer.as_bstr()) {
         Some((_, text)) if text.is_empty() => warn!(log, "{}: missing text: {answer}", maps.title()),

@@ -148,6 +148,16 @@ impl Maps {
         self.search(key, false)
     }
 
+    /// Like [`Maps::find`], for callers that warn of an error in their own words.
+    pub fn find_quietly(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        for table in &self.tables {
+            if let Some(value) = table.lookup(key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+
     /// Like [`Maps::find`] but skips tables that are for whole keys only: for partial keys.
     pub fn find_partial(&self, key: &BStr) -> Result<Option<BString>, TableError> {
         self.search(key, true)

@@ -307,7 +307,7 @@ impl Resolver {
             match filter(record) {
                 Ok(true) => info!(self.inner.settings.log, "ignoring DNS RR: {record}"),
                 Ok(false) => kept.records.push(record.clone()),
-                Err(()) => return Err(DnsError { name: name.into(), kind, reason: Reason::TryAgain, secure: false }),
+                Err(()) => return Err(DnsError { name: name.into(), kind, reason: Reason::BadFilter, secure: false }),
             }
         }
         if kept.records.is_empty() {

@@ -156,6 +156,8 @@ pub enum Reason {
     Malformed,
     /// The reply filter removed all records.
     Filtered,
+    /// The reply filter failed, or says what makes no sense.
+    BadFilter,
     /// `MX 0 .` (RFC 7505): the domain accepts no mail.
     NullMx,
     /// CNAME records that lead in a circle or on too long a way.
@@ -185,7 +187,7 @@ impl DnsError {
 
     /// Whether asking later may help.
     pub fn temporary(&self) -> bool {
-        matches!(self.reason, Reason::TryAgain | Reason::Filtered | Reason::Loop)
+        matches!(self.reason, Reason::TryAgain | Reason::Filtered | Reason::BadFilter | Reason::Loop)
     }
 
     /// The text that getaddrinfo(3) and getnameinfo(3) have for this, used where Postfix uses the native lookup.
@@ -193,7 +195,7 @@ impl DnsError {
         match self.reason {
             Reason::NoName | Reason::InvalidName => "Name or service not known",
             Reason::NoData | Reason::NullMx => "No address associated with hostname",
-            Reason::TryAgain | Reason::Filtered => "Temporary failure in name resolution",
+            Reason::TryAgain | Reason::Filtered | Reason::BadFilter => "Temporary failure in name resolution",
             _ => "Non-recoverable failure in name resolution",
         }
     }
@@ -212,6 +214,7 @@ impl fmt::Display for DnsError {
                 return write!(f, "Name service error for name={name} type={kind}: Malformed or unexpected name server reply");
             }
             Reason::Filtered => return write!(f, "Error looking up name={name} type={kind}: DNS reply filter drops all results"),
+            Reason::BadFilter => return write!(f, "Error looking up name={name} type={kind}: Invalid DNS reply filter syntax"),
             Reason::NullMx => return write!(f, "Domain {name} does not accept mail (nullMX)"),
             Reason::Loop => return write!(f, "Name server loop for {name}"),
         };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub struct ResolvConf {
     /// Servers in order, at most [`MAX_SERVERS`]. The local host when none is named.
     pub servers: Vec<SocketAddr>,
-    /// Search list (`search`, or `domain`).
+    /// Search list (`search`, or `domain`, or else the domain of the host's own name).
     pub search: Vec<String>,
     /// `options ndots:n`.
     pub ndots: usize,
@@ -53,7 +53,7 @@ impl Default for ResolvConf {
 impl ResolvConf {
     /// From the file's text. What cannot be understood is skipped, as libc does.
     pub fn parse(text: &str) -> ResolvConf {
-        let mut conf = ResolvConf::default();
+        let mut conf = ResolvConf { search: local_domain(), ..ResolvConf::default() };
         let mut servers = Vec::new();
         for line in text.lines() {
             let line = line.split(['#', ';']).next().unwrap_or_default();
@@ -87,6 +87,16 @@ impl ResolvConf {
             _ => {}
         }
     }
+}
+
+/// The domain of the host's own name, if it has one.
+fn local_domain() -> Vec<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    name.split_once('.')
+        .map(|(_, domain)| domain.trim_end_matches('.').to_owned())
+        .filter(|domain| !domain.is_empty())
+        .into_iter()
+        .collect()
 }
 
 fn name(word: &str) -> String {

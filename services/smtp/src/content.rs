@@ -8,7 +8,6 @@ use posthaste_ipc::delivery::Request;
 use posthaste_log::{Logger, info};
 use posthaste_queue::{Content, ReadError, Text};
 use posthaste_smtp_protocol::client::{BodyWriter, Stage};
-use posthaste_table::TableError;
 
 /// Sent at one time. A smaller message goes out in one piece with the final dot.
 const CHUNK: usize = 64 * 1024;
@@ -20,19 +19,13 @@ pub enum ContentError {
     Broken(Broken),
     /// Our queue file.
     Read(ReadError),
-    /// A table that the content is checked or changed by.
-    Table(TableError),
+    /// A table that the content is checked or changed by: which. The table itself has warned of its error.
+    Table(&'static str),
 }
 
 impl From<Broken> for ContentError {
     fn from(broken: Broken) -> ContentError {
         ContentError::Broken(broken)
-    }
-}
-
-impl From<TableError> for ContentError {
-    fn from(error: TableError) -> ContentError {
-        ContentError::Table(error)
     }
 }
 
@@ -60,6 +53,7 @@ pub struct Sending<'a> {
 pub async fn send(session: &mut Session, content: &mut Content, sending: &Sending<'_>, out: &mut Vec<u8>) -> Result<(), ContentError> {
     let Sending { request, recipient, settings, rules, log } = *sending;
     let mut writer = BodyWriter::new(settings.line_length_limit);
+    session.begin_body(settings);
     for header in added_headers(request, recipient, settings) {
         writer.line(&header, out);
     }
@@ -72,7 +66,7 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
             None => break,
         };
         match &mut transform {
-            Some(transform) => transform.line(text, whole, &mut writer, out)?,
+            Some(transform) => transform.line(text, whole, &mut writer, out).map_err(ContentError::Table)?,
             None if whole => writer.line(text, out),
             None => writer.piece(text, out),
         }
@@ -81,14 +75,13 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
         }
     }
     if let Some(transform) = &mut transform {
-        transform.end(&mut writer, out)?;
+        transform.end(&mut writer, out).map_err(ContentError::Table)?;
     }
     writer.finish(out);
     if writer.has_broken_lines() {
         info!(log, "{}: breaking line > {} bytes with <CR><LF>SPACE", request.id, settings.line_length_limit);
     }
     session.pause_before_dot(out, settings).await?;
-    session.body_done();
     Ok(())
 }
 

@@ -157,7 +157,7 @@ impl Job<'_> {
                         self.problem = Some(problem);
                         continue;
                     }
-                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key)) {
+                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
                         // Other servers of the destination are still there to be tried.
                         let place = Place { destination: &key, last: false };
                         self.connected = Some(SystemTime::now());
@@ -211,7 +211,9 @@ impl Job<'_> {
                 self.problem = Some(problem);
                 continue;
             }
-            if let Some(session) = self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server)) {
+            if let Some(session) =
+                self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server, self.agent.settings.reuse_time))
+            {
                 self.connected = Some(SystemTime::now());
                 if self.transact(session, true, place).await == Then::Next {
                     continue;
@@ -275,7 +277,7 @@ impl Job<'_> {
 
     async fn unix(&mut self, path: &str, place: Place<'_>) {
         let agent = self.agent;
-        if let Some(session) = self.reusable(path).and_then(|()| agent.pool.for_server(path)) {
+        if let Some(session) = self.reusable(path).and_then(|()| agent.pool.for_server(path, agent.settings.reuse_time)) {
             self.connected = Some(SystemTime::now());
             if self.transact(session, true, place).await == Then::Next {
                 return;
@@ -423,7 +425,7 @@ impl Job<'_> {
             Ok(commands) => commands,
             Err(error) => {
                 warn!(self.agent.log, "{}: {error}", self.request.id);
-                self.problem = Some(Problem::local("4.3.0", "address mapping error"));
+                self.problem = Some(session.peer.local_data_error());
                 session.quit(settings).await;
                 return (Then::Next, false);
             }
@@ -490,9 +492,9 @@ impl Job<'_> {
                             self.problem = Some(Problem::local("4.3.0", format!("queue file read error: {error}")));
                             return (Then::Next, false);
                         }
-                        Err(ContentError::Table(error)) => {
-                            warn!(self.agent.log, "{}: {error}", self.request.id);
-                            self.problem = Some(Problem::local("4.3.0", "content check or address mapping error"));
+                        Err(ContentError::Table(what)) => {
+                            warn!(self.agent.log, "{}: {what} lookup error", self.request.id);
+                            self.problem = Some(session.peer.local_data_error());
                             return (Then::Next, false);
                         }
                     }
@@ -524,7 +526,8 @@ impl Job<'_> {
             envelope_id: &request.envelope_id,
             ret: request.ret,
             requiretls: request.sender_options & REQUIRETLS != 0,
-            dummy_auth: settings.send_dummy_auth && features.auth.is_some(),
+            // Only in a session that SASL has authenticated (postconf(5)).
+            dummy_auth: settings.send_dummy_auth && session.authenticated,
         };
         let shown = |address: &Address| -> Result<BString, TableError> {
             let generic = self.agent.rules.generic.as_ref();
@@ -553,7 +556,7 @@ impl Job<'_> {
             Stage::Quit | Stage::RsetAbort => return Then::Next,
             _ => {}
         }
-        let problem = session.peer.broken(stage, broken.timed_out, false);
+        let problem = session.peer.broken(stage, broken, false);
         if !place.last {
             info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
         }
@@ -643,6 +646,10 @@ impl Job<'_> {
             return;
         }
         let batch = self.open_recipients();
+        for recipient in batch.iter().filter_map(|i| self.request.recipients.get(*i as usize)) {
+            let service = transport.split_once(':').map_or(transport.as_str(), |(service, _)| service);
+            info!(self.agent.log, "{}: passing <{}> to transport={service}", self.request.id, recipient.address);
+        }
         let mut reports = Vec::new();
         let passed = forward::pass_on(&self.request, &batch, &transport, &mut |report: Report| reports.push(report)).await;
         reports.iter().for_each(|report| self.done(report.recipient, report));

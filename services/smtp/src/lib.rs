@@ -57,6 +57,9 @@ impl<const LMTP: bool> Service for Smtp<LMTP> {
     fn open(setup: &Setup) -> Result<Self, Fatal> {
         let config = &setup.config;
         let settings = Settings::read(config, LMTP, &setup.arguments)?;
+        if settings.assume_final {
+            warn!(setup.log, "lmtp_assume_final is obsolete; instead, specify \"flags=X\" in master.cf");
+        }
         let queue = Queue::open(config)?;
         let reporter = Reporter::new(config, queue.clone(), setup.log.clone())?;
         let resolver = resolver(setup, LMTP, &settings)?;

@@ -203,6 +203,9 @@ impl Lookup<'_> {
     async fn addresses(&self, host: &str, port: u16, preference: u32, secure: bool) -> Result<Vec<HostAddress>, Problem> {
         let address = |ip, secure| HostAddress { host: host.to_owned(), ip, port, preference, secure };
         if let Ok(ip) = host.parse() {
+            if !self.resolver.families().contains(ip) {
+                return Err(Problem::local("5.4.4", format!("Name service error for {host}: invalid host or domain name")));
+            }
             return Ok(vec![address(ip, secure)]);
         }
         if host.is_ascii()
@@ -235,7 +238,11 @@ impl Lookup<'_> {
             match self.resolver.native_addresses(host, families).await {
                 Ok(list) => return Ok(list.into_iter().map(|ip| address(ip, false)).collect()),
                 Err(error) => {
-                    let status = if error.error.temporary() { "4.4.4" } else { "5.4.4" };
+                    let status = match error.error.reason {
+                        _ if error.error.temporary() => "4.4.4",
+                        Reason::NoData => "5.3.0",
+                        _ => "5.4.4",
+                    };
                     problem = Some(Problem::local(status, error.to_string()));
                 }
             }
@@ -301,7 +308,7 @@ fn preference(record: &posthaste_dns::Record) -> Option<u32> {
 /// The enhanced code of a failed DNS lookup.
 pub fn dns_problem(error: &DnsError) -> Problem {
     let status = match error.reason {
-        Reason::TryAgain | Reason::Loop => "4.4.3",
+        Reason::TryAgain | Reason::BadFilter | Reason::Loop => "4.4.3",
         Reason::Filtered => "4.7.0",
         Reason::NullMx => "5.1.0",
         Reason::NonRecoverable => "5.4.3",

@@ -1,5 +1,6 @@
 //! Why recipients did not get their mail, as log and report show it.
 
+use crate::session::Broken;
 use bstr::BString;
 use posthaste_ipc::delivery::Dsn;
 use posthaste_smtp_protocol::client::{Reply, Stage, Status};
@@ -74,14 +75,19 @@ impl Peer {
     }
 
     /// `lost connection with …` or `conversation with … timed out`.
-    pub fn broken(&self, stage: Stage, timed_out: bool, handshake: bool) -> Problem {
+    pub fn broken(&self, stage: Stage, broken: Broken, handshake: bool) -> Problem {
         let (name, doing) = (self.name(), stage.doing());
-        let reason = if timed_out {
-            format!("conversation with {name} timed out while {doing}")
-        } else {
-            format!("lost connection with {name} while {doing}")
+        let reason = match broken {
+            Broken::TimedOut => format!("conversation with {name} timed out while {doing}"),
+            Broken::Lost => format!("lost connection with {name} while {doing}"),
+            Broken::LocalData => return self.local_data_error(),
         };
         self.problem("4.4.2".into(), reason.into(), handshake)
+    }
+
+    /// A table of ours failed while we talked to the server.
+    pub fn local_data_error(&self) -> Problem {
+        self.problem("4.3.0".into(), format!("local data error while talking to {}", self.name()).into(), false)
     }
 
     /// `host … said: … (in reply to … command)`.
@@ -165,12 +171,12 @@ mod tests {
         );
         assert_eq!(peer().refused(&reply("554 go"), false).dsn.status, "5.0.0");
         assert_eq!(peer().refused(&reply("354 strange"), true).dsn.status, "5.5.0");
-        let lost = peer().broken(Stage::Dot, false, false);
+        let lost = peer().broken(Stage::Dot, Broken::Lost, false);
         assert_eq!(
             lost.dsn.reason,
             "lost connection with mx.example[192.0.2.1] while sending end of data -- message may be sent more than once"
         );
-        let late = peer().broken(Stage::Greeting, true, true);
+        let late = peer().broken(Stage::Greeting, Broken::TimedOut, true);
         assert_eq!(late.dsn.reason, "conversation with mx.example[192.0.2.1] timed out while receiving the initial server greeting");
         assert_eq!((late.dsn.status.as_str(), late.destination), ("4.4.2", true));
     }

@@ -4,10 +4,12 @@ use crate::notice::{Notices, Transcript};
 use crate::problem::{Peer, Problem};
 use crate::settings::{Pix, Settings};
 use crate::stream::Stream;
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use posthaste_log::{Logger, info, warn};
 use posthaste_queue::QueueId;
-use posthaste_smtp_protocol::client::{Discard, Features, Hello, HelloOptions, HelloStep, Oddity, Reply, ReplyReader, Stage, StartTls};
+use posthaste_smtp_protocol::client::{
+    Discard, Features, Hello, HelloOptions, HelloStep, Oddity, Reply, ReplyReader, Stage, StartTls, is_masked, printable,
+};
 use posthaste_tls::{Backend, ClientPolicy, Level};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -32,13 +34,19 @@ pub struct Session {
     pub transcript: Option<Box<Transcript>>,
     /// Log the conversation (`-v`, `debug_peer_list`).
     verbose: bool,
+    /// SASL has authenticated us.
+    pub authenticated: bool,
 }
 
-/// The conversation has ended before its time.
+/// Why the conversation has ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// The server did not answer in time; else the connection was lost.
-    pub timed_out: bool,
+pub enum Broken {
+    /// The connection was lost.
+    Lost,
+    /// The server did not answer in time.
+    TimedOut,
+    /// A table of ours failed; the log says which.
+    LocalData,
 }
 
 /// Why there is no session.
@@ -85,18 +93,17 @@ impl Session {
             deadline: None,
             transcript: opening.notices.map(|_| Box::default()),
             verbose: false,
+            authenticated: false,
         };
         this.verbose = this.is_debugged(opening);
-        let pix = this.pix(opening);
-        let discard = this.discard(opening);
         let options = HelloOptions {
             name: settings.helo_name.clone(),
             lmtp: settings.lmtp,
             always_ehlo: settings.always_send_ehlo,
             never_ehlo: settings.never_send_ehlo,
             own_name: (!settings.lmtp && this.peer.port == Some(25)).then(|| settings.myhostname.clone()),
-            masked_means_helo: pix.disable_esmtp,
-            discard: discard.clone(),
+            masked_means_helo: false,
+            discard: Discard::default(),
             starttls: match settings.tls_level {
                 _ if opening.tls.is_none() || opening.plain => StartTls::Never,
                 Level::None => StartTls::Never,
@@ -111,10 +118,20 @@ impl Session {
             this.note_sent(&out, opening);
             let reply = match this.exchange(&mut out, stage, opening).await {
                 Ok(reply) => reply,
-                Err(broken) => return Err(NoSession::Failed(this.peer.broken(stage, broken.timed_out, true))),
+                Err(broken) => return Err(NoSession::Failed(this.peer.broken(stage, broken, true))),
             };
-            if matches!(stage, Stage::Ehlo | Stage::Lhlo) && reply.is_positive() && !discard.is_empty() && !discard.is_silent() {
-                info!(opening.log, "discarding EHLO keywords: {}", discard.words());
+            match stage {
+                Stage::Greeting if is_masked(&reply) => this.masked(&mut hello, opening),
+                Stage::Ehlo | Stage::Lhlo if reply.is_positive() => match this.discard(opening) {
+                    Some(discard) => {
+                        if !discard.is_empty() && !discard.is_silent() {
+                            info!(opening.log, "discarding EHLO keywords: {}", discard.words());
+                        }
+                        hello.discard(discard);
+                    }
+                    None => return Err(NoSession::Failed(this.peer.local_data_error())),
+                },
+                _ => {}
             }
             match hello.reply(&reply, &mut out) {
                 HelloStep::Wait => {}
@@ -143,11 +160,15 @@ impl Session {
                     return Err(NoSession::Myself(this.peer));
                 }
             }
-            if stage == Stage::Greeting {
-                this.greeted(&hello, pix, opening);
+            if stage == Stage::Greeting && hello.greeted_as_me() {
+                let (peer, name) = (this.peer.name_and_port(), &settings.myhostname);
+                warn!(opening.log, "host {peer} greeted me with my own hostname {name}");
             }
         }
         this.features = hello.into_features();
+        if let Some(bad) = &this.features.bad_size {
+            warn!(opening.log, "bad EHLO SIZE limit \"{}\" from {}", printable(bad), this.peer.name_and_port());
+        }
         this.check_tls(settings, opening.log).await?;
         Ok(this)
     }
@@ -179,19 +200,16 @@ impl Session {
         Ok(())
     }
 
-    fn greeted(&mut self, hello: &Hello, pix: Pix, opening: &Opening<'_>) {
-        if hello.greeted_as_me() {
-            let (peer, name) = (self.peer.name_and_port(), &opening.settings.myhostname);
-            warn!(opening.log, "host {peer} greeted me with my own hostname {name}");
+    /// The server is behind a firewall with faults of its own.
+    fn masked(&mut self, hello: &mut Hello, opening: &Opening<'_>) {
+        let (pix, from_table) = self.pix(opening);
+        let age = SystemTime::now().duration_since(opening.arrival).unwrap_or_default();
+        let used = Pix { delay_dotcrlf: pix.delay_dotcrlf && age >= opening.settings.pix_threshold, ..pix };
+        if used != Pix::default() || from_table {
+            info!(opening.log, "{}: enabling PIX workarounds: {} for {}", opening.id, used.words(), self.peer.name_and_port());
         }
-        if hello.masked() {
-            let age = SystemTime::now().duration_since(opening.arrival).unwrap_or_default();
-            let used = Pix { delay_dotcrlf: pix.delay_dotcrlf && age >= opening.settings.pix_threshold, ..pix };
-            if used != Pix::default() {
-                info!(opening.log, "{}: enabling PIX workarounds: {} for {}", opening.id, used.words(), self.peer.name_and_port());
-            }
-            self.delay_dot = used.delay_dotcrlf;
-        }
+        self.delay_dot = used.delay_dotcrlf;
+        hello.masked_means_helo(used.disable_esmtp);
     }
 
     fn is_debugged(&self, opening: &Opening<'_>) -> bool {
@@ -222,35 +240,32 @@ impl Session {
         }
     }
 
-    fn pix(&self, opening: &Opening<'_>) -> Pix {
+    /// The workarounds, and whether they are from the table.
+    fn pix(&self, opening: &Opening<'_>) -> (Pix, bool) {
         let settings = opening.settings;
         if settings.pix_maps.is_empty() {
-            return settings.pix;
+            return (settings.pix, false);
         }
         match settings.pix_maps.find(self.peer.address.as_str().into()) {
-            Ok(Some(list)) => Pix::parse(&list.to_str_lossy()).unwrap_or_else(|word| {
-                warn!(opening.log, "{}: unknown workaround \"{word}\" for {}", settings.pix_maps.title(), self.peer.address);
-                settings.pix
-            }),
-            Ok(None) => settings.pix,
-            Err(error) => {
-                warn!(opening.log, "{error}");
-                settings.pix
-            }
+            Ok(Some(list)) => (Pix::parse_known(&list.to_str_lossy()), true),
+            // The table itself has warned of an error.
+            Ok(None) | Err(_) => (settings.pix, false),
         }
     }
 
-    fn discard(&self, opening: &Opening<'_>) -> Discard {
+    /// `None`: the table failed. What the server can do, but must not be asked for, is then not known.
+    fn discard(&self, opening: &Opening<'_>) -> Option<Discard> {
         let settings = opening.settings;
         if settings.discard_maps.is_empty() {
-            return settings.discard.clone();
+            return Some(settings.discard.clone());
         }
         match settings.discard_maps.find(self.peer.address.as_str().into()) {
-            Ok(Some(list)) => Discard::parse(&list.to_str_lossy()),
-            Ok(None) => settings.discard.clone(),
-            Err(error) => {
-                warn!(opening.log, "{error}");
-                settings.discard.clone()
+            Ok(Some(list)) => Some(Discard::parse(&list.to_str_lossy())),
+            Ok(None) => Some(settings.discard.clone()),
+            Err(_) => {
+                let (title, address) = (settings.discard_maps.title(), &self.peer.address);
+                warn!(opening.log, "{}: {title} map lookup error for {address}", opening.id);
+                None
             }
         }
     }
@@ -274,6 +289,8 @@ impl Session {
 
     /// Sends what is in `out`, if anything, and waits for the reply.
     pub async fn exchange(&mut self, out: &mut Vec<u8>, stage: Stage, opening: &Opening<'_>) -> Result<Reply, Broken> {
+        // With deadlines per request, one limit is for sending the request and receiving the whole response.
+        self.deadline = opening.settings.per_request_deadline.then(|| Instant::now() + opening.settings.timeouts.of(stage));
         if !out.is_empty() {
             self.send(out, stage, opening.settings).await?;
         }
@@ -283,15 +300,7 @@ impl Session {
     /// Writes all of `out` and empties it.
     pub async fn send(&mut self, out: &mut Vec<u8>, stage: Stage, settings: &Settings) -> Result<(), Broken> {
         let limit = settings.timeouts.of(stage);
-        // With deadlines per request, one limit is for sending the request and receiving the response.
-        let until = if settings.per_request_deadline && stage == Stage::Body {
-            let now = Instant::now();
-            *self.deadline.get_or_insert(now + limit)
-        } else {
-            let until = Instant::now() + limit;
-            self.deadline = settings.per_request_deadline.then_some(until);
-            until
-        };
+        let until = self.deadline.unwrap_or_else(|| Instant::now() + limit);
         let written = limited(until, self.stream.write_all(out)).await;
         if stage == Stage::Body {
             // The transfer of n bytes buys time for the next ones, up to the limit.
@@ -304,17 +313,20 @@ impl Session {
 
     async fn reply(&mut self, stage: Stage, opening: &Opening<'_>) -> Result<Reply, Broken> {
         let settings = opening.settings;
-        let filter = |line: &[u8]| {
-            if settings.reply_filter.is_empty() {
-                return None;
-            }
-            settings.reply_filter.find(line.as_bstr()).unwrap_or_else(|error| {
-                warn!(opening.log, "{error}");
-                None
-            })
-        };
         loop {
-            let reply = self.replies.next_filtered(filter);
+            let mut failed = false;
+            let reply = self.replies.next_filtered(|line| {
+                if settings.reply_filter.is_empty() {
+                    return None;
+                }
+                filtered(line, &self.peer, opening).unwrap_or_else(|()| {
+                    failed = true;
+                    None
+                })
+            });
+            if failed {
+                return Err(Broken::LocalData);
+            }
             let oddities = self.replies.take_oddities();
             if !oddities.is_empty() {
                 self.log_oddities(&oddities, opening);
@@ -329,10 +341,9 @@ impl Session {
                 return Ok(reply);
             }
             let limit = Instant::now() + settings.timeouts.of(stage);
-            let until = if stage == Stage::Dot { limit } else { self.deadline.unwrap_or(limit) };
-            let n = limited(until, self.stream.read(self.replies.buffer())).await?;
+            let n = limited(self.deadline.unwrap_or(limit), self.stream.read(self.replies.buffer())).await?;
             if n == 0 {
-                return Err(Broken { timed_out: false });
+                return Err(Broken::Lost);
             }
         }
     }
@@ -364,6 +375,7 @@ impl Session {
 
     /// Says goodbye, as politely as `smtp_skip_quit_response` asks for.
     pub async fn quit(&mut self, settings: &Settings) {
+        self.deadline = None;
         let mut out = b"QUIT\r\n".to_vec();
         if let Some(transcript) = &mut self.transcript {
             transcript.sent(&out);
@@ -395,9 +407,9 @@ impl Session {
         Ok(())
     }
 
-    /// The body is out; the next deadline begins with the next request.
-    pub fn body_done(&mut self) {
-        self.deadline = None;
+    /// The content is going to be sent: with deadlines per request, one for all of it, put off as data gets through.
+    pub fn begin_body(&mut self, settings: &Settings) {
+        self.deadline = settings.per_request_deadline.then(|| Instant::now() + settings.timeouts.data_xfer);
     }
 
     /// `relay=` text.
@@ -406,11 +418,26 @@ impl Session {
     }
 }
 
+/// What `smtp_reply_filter` makes of a line of the server's; an error has been logged.
+fn filtered(line: &[u8], peer: &Peer, opening: &Opening<'_>) -> Result<Option<BString>, ()> {
+    match opening.settings.reply_filter.find_quietly(line.as_bstr()) {
+        Ok(None) => Ok(None),
+        Ok(Some(new)) => {
+            info!(opening.log, "{}: replacing server reply \"{}\" with \"{new}\"", peer.name_and_port(), printable(line));
+            Ok(Some(new))
+        }
+        Err(error) => {
+            warn!(opening.log, "{}: table {} lookup error for {}", opening.id, error.table, printable(line));
+            Err(())
+        }
+    }
+}
+
 /// Reads or writes until a moment.
 async fn limited<T>(until: Instant, io: impl Future<Output = std::io::Result<T>>) -> Result<T, Broken> {
     match timeout_at(until, io).await {
-        Err(_) => Err(Broken { timed_out: true }),
-        Ok(Err(_)) => Err(Broken { timed_out: false }),
+        Err(_) => Err(Broken::TimedOut),
+        Ok(Err(_)) => Err(Broken::Lost),
         Ok(Ok(value)) => Ok(value),
     }
 }

@@ -51,6 +51,12 @@ impl Pix {
         Ok(pix)
     }
 
+    /// The workarounds in a list; other words are left out, as the list comes from a table.
+    pub fn parse_known(list: &str) -> Pix {
+        let has = |name: &str| split_list(list).any(|word| word.eq_ignore_ascii_case(name));
+        Pix { disable_esmtp: has("disable_esmtp"), delay_dotcrlf: has("delay_dotcrlf") }
+    }
+
     /// For the log.
     pub fn words(self) -> &'static str {
         match (self.disable_esmtp, self.delay_dotcrlf) {

@@ -9,7 +9,6 @@ use posthaste_mime::checks::{Action, Checks, Verdict};
 use posthaste_mime::{Block, Class, Fault, Handler, Header, HeadersEnd, Machine, Options};
 use posthaste_queue::QueueId;
 use posthaste_smtp_protocol::client::BodyWriter;
-use posthaste_table::TableError;
 
 /// What may be changed; read once.
 pub struct Rules {
@@ -63,13 +62,13 @@ pub struct Transform<'a> {
 
 impl Transform<'_> {
     /// Takes a line, or a piece of one that goes on; writes what comes of it.
-    pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), TableError> {
+    pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), &'static str> {
         let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
         self.machine.line(text, whole, &mut sink)
     }
 
     /// The end of the message.
-    pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), TableError> {
+    pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), &'static str> {
         let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
         self.machine.end(&mut sink)
     }
@@ -137,12 +136,12 @@ impl Sink<'_, '_> {
 }
 
 impl Handler for Sink<'_, '_> {
-    type Error = TableError;
+    type Error = &'static str;
 
-    fn header(&mut self, header: Header<'_>) -> Result<(), TableError> {
+    fn header(&mut self, header: Header<'_>) -> Result<(), &'static str> {
         let mut text = std::borrow::Cow::Borrowed(header.text);
         if !self.rules.checks.is_empty() {
-            let verdict = self.rules.checks.header(header.class, text.as_bstr())?;
+            let verdict = self.rules.checks.header(header.class, text.as_bstr()).map_err(|_| "smtp header checks")?;
             let table = match header.class {
                 Class::Primary => "header_checks",
                 Class::Mime => "mime_header_checks",
@@ -156,7 +155,7 @@ impl Handler for Sink<'_, '_> {
         }
         if header.block == Block::Top
             && let Some(generic) = &self.rules.generic
-            && let Some(changed) = generic.header(&header)?
+            && let Some(changed) = generic.header(&header).map_err(|_| "smtp_generic_maps")?
         {
             text = std::borrow::Cow::Owned(changed.into());
         }
@@ -164,16 +163,16 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), TableError> {
+    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), &'static str> {
         if how == HeadersEnd::EmptyLine {
             self.writer.line(b"", self.out);
         }
         Ok(())
     }
 
-    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), TableError> {
+    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), &'static str> {
         if self.rules.checks.has_body() {
-            let verdict = self.rules.checks.body(line.as_bstr(), at)?;
+            let verdict = self.rules.checks.body(line.as_bstr(), at).map_err(|_| "smtp body checks")?;
             let table = format!("{}body_checks", self.rules.prefix);
             if let Some(lines) = self.act("body", &table, line, verdict) {
                 lines.iter().for_each(|line| self.writer.line(line, self.out));
@@ -188,7 +187,7 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), TableError> {
+    fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), &'static str> {
         // The message was accepted as it is; it goes out as far as it was understood.
         info!(self.log, "{}: {}", self.id, fault.text());
         Ok(())

@@ -24,6 +24,8 @@ pub struct Features {
     pub starttls: bool,
     /// RFC 8689.
     pub requiretls: bool,
+    /// What stands after SIZE in the place of a number: the server's fault, worth a warning.
+    pub bad_size: Option<BString>,
     /// Mechanisms of AUTH (RFC 4954), as sent.
     pub auth: Option<BString>,
     /// Attributes of XFORWARD that the server takes.
@@ -118,7 +120,11 @@ impl Features {
                 b"PIPELINING" => features.pipelining = true,
                 b"SIZE" => {
                     features.size = true;
-                    features.size_limit = words.next().and_then(|n| n.to_str().ok()?.parse().ok()).unwrap_or(0);
+                    if let Some(word) = words.next() {
+                        let limit = word.to_str().ok().and_then(|n| n.parse().ok());
+                        features.bad_size = limit.is_none().then(|| word.into());
+                        features.size_limit = limit.unwrap_or(0);
+                    }
                 }
                 b"8BITMIME" => features.eight_bit_mime = true,
                 b"DSN" => features.dsn = true,

@@ -101,6 +101,16 @@ impl Hello {
         self.features
     }
 
+    /// What to leave out, known only when the server has greeted. To be called before the reply to EHLO is given.
+    pub fn discard(&mut self, discard: Discard) {
+        self.options.discard = discard;
+    }
+
+    /// As [`HelloOptions::masked_means_helo`], known only when the server has greeted. To be called before the greeting is given.
+    pub fn masked_means_helo(&mut self, yes: bool) {
+        self.options.masked_means_helo = yes;
+    }
+
     /// The greeting was made unreadable by a firewall (CISCO PIX "smtp fixup").
     pub fn masked(&self) -> bool {
         self.masked
@@ -144,12 +154,10 @@ impl Hello {
         if !reply.is_positive() {
             return HelloStep::Refused;
         }
-        let line = reply.text.rsplit_str("\n").next().unwrap_or_default();
-        let text = line.get(3..).unwrap_or_default();
+        let text = greeting_text(reply);
         // Only the reply to HELO or EHLO decides: a relay in front of another server may well greet in our name.
         self.greeted_as_me = words(text).next().is_some_and(|name| self.is_me(name));
-        // Such a firewall turns all but a few characters into stars.
-        self.masked = text.contains(&b'*') && text.iter().all(|c| b" *02".contains(c));
+        self.masked = is_masked(reply);
         let esmtp = self.options.always_ehlo || words(text).any(|word| word.eq_ignore_ascii_case(b"ESMTP"));
         self.first_command(esmtp, out)
     }
@@ -194,6 +202,16 @@ impl Hello {
         out.extend_from_slice(b"\r\n");
         HelloStep::Wait
     }
+}
+
+fn greeting_text(reply: &Reply) -> &[u8] {
+    reply.text.rsplit_str("\n").next().and_then(|line| line.get(3..)).unwrap_or_default()
+}
+
+/// Whether a firewall has made the greeting unreadable: it turns all but a few characters into stars.
+pub fn is_masked(greeting: &Reply) -> bool {
+    let text = greeting_text(greeting);
+    text.contains(&b'*') && text.iter().all(|c| b" *02".contains(c))
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -33,8 +33,8 @@ mod transaction;
 pub use body::BodyWriter;
 pub use command::{Client, Commands, MailParameters, RcptParameters, xforward};
 pub use features::{Discard, Features, Xforward};
-pub use hello::{Hello, HelloOptions, HelloStep, StartTls};
-pub use reply::{Oddity, Reply, ReplyReader, Status};
+pub use hello::{Hello, HelloOptions, HelloStep, StartTls, is_masked};
+pub use reply::{Oddity, Reply, ReplyReader, Status, printable};
 pub use transaction::{Ending, Event, Target, Transaction};
 
 /// Where a conversation stands: what the client waits for.

@@ -83,7 +83,8 @@ impl Reply {
     }
 }
 
-fn printable(text: &[u8]) -> BString {
+/// As [`Reply::printable`], of any text.
+pub fn printable(text: &[u8]) -> BString {
     let mut out = BString::from(Vec::with_capacity(text.len()));
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
