@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod advice;
 pub mod check;
 pub mod directory;
 pub mod edit;

@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         hash_queue_depth: 1,
         enable_long_queue_ids: false,
         line_length_limit: 2048,
+        dont_remove: false,
         owner: None,
     };
     let queue = Queue { settings: Arc::new(settings), disk: Arc::new(RealDisk::open(&folder)?), clock: Arc::new(RealClock) };

@@ -25,6 +25,7 @@ fn queue_on(disk: &SimDisk, hashed: &[&str]) -> Queue {
         hash_queue_depth: 2,
         enable_long_queue_ids: false,
         line_length_limit: 2048,
+        dont_remove: false,
         owner: None,
     };
     Queue { settings: Arc::new(settings), disk: Arc::new(disk.clone()), clock: Arc::new(clock::RealClock) }

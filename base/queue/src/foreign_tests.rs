@@ -22,6 +22,7 @@ fn queue(disk: Arc<dyn Disk>) -> Queue {
         hash_queue_depth: 1,
         enable_long_queue_ids: false,
         line_length_limit: 2048,
+        dont_remove: false,
         owner: None,
     };
     Queue { settings: Arc::new(settings), disk, clock: Arc::new(clock::RealClock) }

@@ -177,6 +177,8 @@ pub struct Settings {
     pub line_length_limit: usize,
     /// Owner for new files when the process holds root (`mail_owner`); `None` leaves them to the process' user.
     pub owner: Option<(u32, u32)>,
+    /// What is removed goes to `saved` instead: for who wants to see what became of a message.
+    pub dont_remove: bool,
 }
 
 /// The queue of one instance.
@@ -213,6 +215,7 @@ impl Queue {
             enable_long_queue_ids: config.bool("enable_long_queue_ids")?,
             line_length_limit: usize::try_from(config.int("line_length_limit")?).unwrap_or(2048),
             owner,
+            dont_remove: config.int("dont_remove")? != 0,
         };
         Ok(Queue { settings: Arc::new(settings), disk: Arc::new(disk), clock: Arc::new(clock::RealClock) })
     }
@@ -315,7 +318,19 @@ impl Queue {
 
     /// Removes a message (not its logs: remove these first, so that none is left over for the next message with this id).
     pub fn remove(&self, queue: QueueName, id: &QueueId) -> io::Result<()> {
-        self.disk.remove(&self.path(queue, id))
+        self.remove_path(&self.path(queue, id))
+    }
+
+    /// Removes a file of the queue, a message or a log; with `dont_remove` it goes to `saved`, under its name and as many `+` as make that new.
+    pub fn remove_path(&self, path: &Path) -> io::Result<()> {
+        if !self.settings.dont_remove {
+            return self.disk.remove(path);
+        }
+        let mut saved = Path::new(QueueName::Saved.as_str()).join(path.file_name().unwrap_or_default()).into_os_string();
+        while self.disk.stat(Path::new(&saved)).is_ok() {
+            saved.push("+");
+        }
+        self.rename_path(path, Path::new(&saved))
     }
 
     fn overwrite(&self, queue: QueueName, id: &QueueId, offset: u64, bytes: &[u8]) -> io::Result<()> {

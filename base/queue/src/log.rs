@@ -175,7 +175,7 @@ impl Queue {
 
     /// Removes a message's log; one that is not there is no error.
     pub fn remove_log(&self, log: LogName, id: &QueueId) -> io::Result<()> {
-        match self.disk.remove(&self.path(log.queue(), id)) {
+        match self.remove_path(&self.path(log.queue(), id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         }

@@ -21,6 +21,7 @@ fn real(hashed: &[&str]) -> (tempfile::TempDir, Queue) {
         hash_queue_depth: 1,
         enable_long_queue_ids: false,
         line_length_limit: 2048,
+        dont_remove: false,
         owner: None,
     };
     let disk = Arc::new(RealDisk::open(folder.path()).unwrap());

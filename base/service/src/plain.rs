@@ -3,6 +3,7 @@
 use crate::start::start;
 use crate::{Fatal, Setup, Spec};
 use posthaste_log::fatal;
+use posthaste_system::process;
 use posthaste_system::signals::{SIGTERM, Signals};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,6 +22,8 @@ pub struct Plain {
     pub max_idle: Option<Duration>,
     status: Option<UnixStream>,
     signals: Signals,
+    /// The kernel ends a process that takes longer than this for one thing; master starts it again.
+    watchdog: u32,
 }
 
 /// Why [`Plain::wait`] came back.
@@ -39,6 +42,13 @@ pub enum Event {
 impl Plain {
     /// Waits for something to do; `timeout` `None` is for ever.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Event {
+        process::alarm(0);
+        let event = self.next(timeout);
+        process::alarm(self.watchdog);
+        event
+    }
+
+    fn next(&mut self, timeout: Option<Duration>) -> Event {
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.signals, PollFlags::IN)];
         let status = self.status.as_ref().map(|status| status.as_fd());
         fds.extend(status.map(|status: BorrowedFd<'_>| PollFd::from_borrowed_fd(status, PollFlags::IN)));
@@ -89,6 +99,7 @@ pub fn run_plain<T>(
             max_idle: started.max_idle,
             status: started.status.take(),
             signals,
+            watchdog: u32::try_from(started.watchdog.as_secs()).unwrap_or(u32::MAX),
         };
         serve(service, plain)
     });

@@ -109,7 +109,11 @@ fn prepare(spec: Spec, arguments: Arguments, config: Config, log: &Logger) -> Re
         status,
         sockets: sockets.collect(),
         max_idle: (!arguments.never_idle).then_some(max_idle),
-        watchdog: config.time(if spec.program == "qmgr" { "qmgr_daemon_timeout" } else { "daemon_timeout" })?,
+        watchdog: config.time(match spec.program {
+            "postlogd" => "postlogd_watchdog_timeout",
+            "qmgr" => "qmgr_daemon_timeout",
+            _ => "daemon_timeout",
+        })?,
         stand_alone: arguments.stand_alone,
         spec,
         unprivileged: arguments.unprivileged,

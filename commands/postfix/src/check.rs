@@ -1,6 +1,7 @@
 //! `postfix check`: directories that are missing are made, the queue is repaired, what looks wrong is warned about; silence when all is well.
 
 use crate::{Failed, Place, install};
+use posthaste_config::advice::advice;
 use posthaste_config::check::{Names, unused};
 use posthaste_config::master_cf::MasterFile;
 use posthaste_config::{ConfigError, system_reason};
@@ -55,6 +56,7 @@ pub fn check(place: &Place) -> Result<(), Failed> {
     install::require_postlog(place, &master)?;
     repair_queue(place)?;
     warn_about_owners(place);
+    advise(place, &master);
     Ok(())
 }
 
@@ -207,6 +209,15 @@ fn files(folder: &Path) -> Vec<(String, Metadata)> {
         return Vec::new();
     }
     below(folder).into_iter().map(|(path, meta)| (path.replacen("/./", "/", 1), meta)).collect()
+}
+
+/// Warns of settings that have no effect yet, of services that cannot start, of open relays.
+pub fn advise(place: &Place, master: &MasterFile) {
+    // What is wrong with an entry has been told.
+    let Ok(entries) = master.entries(&place.config, &mut Vec::new()) else { return };
+    for warning in advice(&place.config, &entries, &master.file, &place.daemons) {
+        warn!(place.log, "{warning}");
+    }
 }
 
 /// Warns of names in main.cf and master.cf that nothing reads or defines; what cannot be read is fatal.

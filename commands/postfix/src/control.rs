@@ -1,7 +1,7 @@
 //! The running system: start, stop, abort, reload, flush, status, logrotate.
 
 use crate::{Failed, Place, check};
-use posthaste_config::system_reason;
+use posthaste_config::{MasterFile, system_reason};
 use posthaste_log::{fatal, info, warn};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::os::unix::process::CommandExt;
@@ -101,6 +101,10 @@ pub fn reload(place: &Place) -> Result<(), Failed> {
     let pid = running_pid(place)?;
     info!(place.log, "refreshing the Postfix mail system");
     backwards_compatible(place);
+    // A master.cf that cannot be read is told by master.
+    if let Ok(master) = MasterFile::load(&place.directory) {
+        check::advise(place, &master);
+    }
     if kill_process(pid, Signal::HUP).is_err() {
         fatal!(place.log, "the Postfix mail system is not running");
         return Err(Failed);

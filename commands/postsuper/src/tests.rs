@@ -100,6 +100,7 @@ fn open(folder: &Path, hashed: &[&str], depth: u32, long: bool) -> Queue {
         hash_queue_depth: depth,
         enable_long_queue_ids: long,
         line_length_limit: 2048,
+        dont_remove: false,
         owner: None,
     };
     Queue { settings: Arc::new(settings), disk: Arc::new(RealDisk::open(folder).unwrap()), clock: Arc::new(RealClock) }

@@ -22,7 +22,7 @@ use posthaste_delivery::Reporter;
 use posthaste_delivery::command::environment;
 use posthaste_delivery::mailbox::Locking;
 use posthaste_ipc::delivery::{Done, Report, Request};
-use posthaste_log::Logger;
+use posthaste_log::{Logger, warn};
 use posthaste_queue::Queue;
 use posthaste_route::Router;
 use posthaste_service::{Agent, Fatal, Setup, Spec};
@@ -153,7 +153,7 @@ impl Agent for Local {
             queue_directory: config.queue_directory(),
             environment: environment(config)?,
             default_rights: Identity { uid: user.uid, gid: user.gid },
-            locking: Locking::from_config(config, "mailbox_delivery_lock")?,
+            locking: locking(config, &setup.log)?,
             aliases,
             mailbox_transport_maps: maps("mailbox_transport_maps")?,
             mailbox_command_maps: maps("mailbox_command_maps")?,
@@ -167,6 +167,16 @@ impl Agent for Local {
     fn deliver(&self, request: &Request, report: &mut dyn FnMut(Report)) -> Done {
         deliver::request(self, request, report)
     }
+}
+
+/// How mailboxes are locked. `sun_mailtool_compatibility` is an old way to ask for `FILE.lock` alone.
+fn locking(config: &Config, log: &Logger) -> Result<Locking, Fatal> {
+    let mut locking = Locking::from_config(config, "mailbox_delivery_lock")?;
+    if config.bool("sun_mailtool_compatibility")? {
+        warn!(log, "sun_mailtool_compatibility: deprecated parameter, use \"mailbox_delivery_lock = dotlock\" instead");
+        (locking.flock, locking.fcntl, locking.dotlock) = (false, false, true);
+    }
+    Ok(locking)
 }
 
 /// UDP port of comsat(8), service biff in services(5).

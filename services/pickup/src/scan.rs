@@ -190,7 +190,7 @@ impl Scanner {
     }
 
     fn remove(&self, path: &Path) {
-        if let Err(error) = self.queue.disk.remove(path)
+        if let Err(error) = self.queue.remove_path(path)
             && error.kind() != io::ErrorKind::NotFound
         {
             // It will be taken again: a duplicate, but no loss.

@@ -146,6 +146,7 @@ mod tests {
             hash_queue_depth: 1,
             enable_long_queue_ids: false,
             line_length_limit: 2048,
+            dont_remove: false,
             owner: None,
         };
         let disk = Arc::new(RealDisk::open(folder.path()).unwrap());

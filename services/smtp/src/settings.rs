@@ -284,7 +284,9 @@ impl Settings {
             verify_target_data: r.choice("smtp_address_verify_target", "lmtp_address_verify_target", &[("rcpt", false), ("data", true)])?,
             cache_destinations,
             cache_on_demand: r.bool("smtp_connection_cache_on_demand", "lmtp_connection_cache_on_demand")?,
-            cache_time: r.time("smtp_connection_cache_time_limit", "lmtp_connection_cache_time_limit")?,
+            cache_time: r
+                .time("smtp_connection_cache_time_limit", "lmtp_connection_cache_time_limit")?
+                .min(config.time("connection_cache_ttl_limit")?),
             reuse_time: r.time("smtp_connection_reuse_time_limit", "lmtp_connection_reuse_time_limit")?,
             reuse_count: r.int("smtp_connection_reuse_count_limit", "lmtp_connection_reuse_count_limit")?,
             dns_disabled,

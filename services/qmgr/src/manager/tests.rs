@@ -128,6 +128,7 @@ impl World {
             hash_queue_depth: 1,
             enable_long_queue_ids: false,
             line_length_limit: 2048,
+            dont_remove: false,
             owner: None,
         };
         let queue = Queue { settings: Arc::new(layout), disk: Arc::new(disk.clone()), clock: clock.clone() };
