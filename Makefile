@@ -2,8 +2,8 @@
 
 PROFILE ?= release
 DESTDIR ?=
-TARGET := $(or $(CARGO_TARGET_DIR),target)
-OUT := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+BUILD := $(or $(CARGO_TARGET_DIR),target)
+OUT := $(BUILD)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 help:        ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,12 +27,15 @@ features:    ## each row of docs/features.md with its tests, and those without
 	@tests/features
 
 parity-fuzz: ## SEED=1 COUNT=100: random sessions and configurations, put to Postfix and to ours (root)
-	@$(MAKE) -s install DESTDIR=$(abspath $(TARGET))/tree && tests/parity/fuzz --tree $(abspath $(TARGET))/tree --seed $(or $(SEED),1) --count $(or $(COUNT),100)
+	@$(MAKE) -s install DESTDIR=$(abspath $(BUILD))/tree && tests/parity/fuzz --tree $(abspath $(BUILD))/tree --seed $(or $(SEED),1) --count $(or $(COUNT),100)
+
+fuzz:        ## SECONDS=60 TARGET=smtp_server: libFuzzer on the parsers (nightly Rust, cargo-fuzz)
+	@tests/fuzz "$(or $(SECONDS),60)" $(TARGET)
 
 bench:       ## the benchmark beside Debian's Postfix (root)
-	@$(MAKE) -s install DESTDIR=$(abspath $(TARGET))/tree && bench/bench --mta postfix --tree $(abspath $(TARGET))/tree $(BENCH)
+	@$(MAKE) -s install DESTDIR=$(abspath $(BUILD))/tree && bench/bench --mta postfix --tree $(abspath $(BUILD))/tree $(BENCH)
 
 fmt:         ## format the source
 	cargo fmt --all
 
-.PHONY: help build run test install man features bench fmt parity-fuzz
+.PHONY: help build run test install man features bench fmt fuzz parity-fuzz

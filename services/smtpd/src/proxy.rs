@@ -159,7 +159,8 @@ impl Proxy {
         if whole {
             self.content.extend_from_slice(b"\r\n");
         }
-        self.mid_line = !whole;
+        // An empty piece does not begin a line: the dot may come with the next one.
+        self.mid_line = !whole && (self.mid_line || !text.is_empty());
         if let Way::Later { file, .. } = &mut self.way
             && self.content.len() >= CHUNK
         {

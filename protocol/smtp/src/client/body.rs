@@ -11,9 +11,9 @@ pub struct BodyWriter {
 }
 
 impl BodyWriter {
-    /// `limit` is `smtp_line_length_limit`: longer lines are broken by CR LF and a blank. 0 means no limit.
+    /// `limit` is `smtp_line_length_limit`: longer lines are broken by CR LF and a blank; 0 means no limit, 1 is taken for 2.
     pub fn new(limit: usize) -> BodyWriter {
-        BodyWriter { limit: if limit == 0 { usize::MAX } else { limit }, column: 0, in_line: false, broken: false }
+        BodyWriter { limit: if limit == 0 { usize::MAX } else { limit.max(2) }, column: 0, in_line: false, broken: false }
     }
 
     /// A whole line, or the last piece of one, without its end.
@@ -24,7 +24,8 @@ impl BodyWriter {
 
     /// A piece of a line that goes on.
     pub fn piece(&mut self, mut text: &[u8], out: &mut Vec<u8>) {
-        if !self.in_line {
+        // An empty piece does not begin a line: the dot may come with the next one.
+        if !self.in_line && !text.is_empty() {
             self.in_line = true;
             if text.first() == Some(&b'.') {
                 out.push(b'.');
@@ -97,6 +98,16 @@ mod tests {
         writer.piece(b".e", &mut out);
         writer.finish(&mut out);
         assert_eq!(out, b"ab.c.d\r\n..e\r\n");
+    }
+
+    /// A dot that comes in the second piece of a line, after an empty first one, is doubled too: it would end the message at the next server.
+    #[test]
+    fn empty_pieces_hide_no_dot() {
+        let (mut writer, mut out) = (BodyWriter::new(0), Vec::new());
+        writer.piece(b"", &mut out);
+        writer.line(b".", &mut out);
+        writer.line(b"QUIT", &mut out);
+        assert_eq!(out, b"..\r\nQUIT\r\n");
     }
 
     proptest::proptest! {

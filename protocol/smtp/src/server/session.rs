@@ -329,11 +329,12 @@ impl<M: Message> Session<M> {
         let rest = &input[self.position..];
         let Some(end) = memchr::memchr(b'\n', rest) else {
             // Too long: the beginning is taken for the command, the rest of the line is thrown away as it comes.
-            if self.overlong.is_some() {
-                self.position = input.len();
-            } else if rest.len() > limit + 1 {
+            if self.overlong.is_none() && rest.len() > limit + 1 {
                 self.overlong = Some(rest[..limit].to_vec());
-                self.position = input.len();
+            }
+            if self.overlong.is_some() {
+                // A CR may belong to the line's end.
+                self.position = input.len() - usize::from(input.last() == Some(&b'\r'));
             }
             return Some(Step::Read);
         };
