@@ -97,6 +97,9 @@ fn run(program: Program, arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
     let config = Config::open(&directory).map_err(|e| fail(e.to_string()))?.with_identity(name, "");
     posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(e.to_string()))?;
     let log = Logger::program(&config, name).map_err(|e| fail(e.to_string()))?;
+    if options.tables.is_empty() {
+        return Err(fail(options::usage(program)));
+    }
     let mut settings = Settings::from_config(&config).map_err(|e| fail(e.to_string()))?;
     settings.utf8 &= !options.no_utf8;
     let context = posthaste_database::with_databases(Context::new(settings, log.clone()), &config);

@@ -132,14 +132,14 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
             return Err(USAGE.into());
         }
     }
-    let mode = mode.ok_or(USAGE)?;
-    let (config, logger) =
-        posthaste_cli::start_set_gid("postqueue", directory.as_deref(), uid.is_root()).map_err(|error| error.to_string())?;
-    *log = logger.with_verbose(verbose);
-    posthaste_cli::show_interfaces(log);
     if !getopt.operands().is_empty() {
         return Err(USAGE.into());
     }
+    let (config, logger) =
+        posthaste_cli::start_set_gid("postqueue", directory.as_deref(), uid.is_root()).map_err(|error| error.to_string())?;
+    *log = logger.with_verbose(verbose);
+    let mode = mode.ok_or(USAGE)?;
+    posthaste_cli::show_interfaces(log);
     let user = posthaste_system::users::by_uid(uid.as_raw()).ok().flatten();
     let caller = Caller { uid: uid.as_raw(), name: user.map_or_else(|| "unknown".into(), |user| user.name) };
     match mode {
