@@ -5,85 +5,92 @@
 
 use crate::entries::Entries;
 use crate::file::reason;
+use crate::store::{Lock, Store, StoreError};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Write};
 
 const HEADER: u64 = 256 * 8;
 
-/// Files up to this size are kept in memory.
-const IN_MEMORY: u64 = 4 << 20;
+/// How much of a large file is read at a time.
+const PART: usize = 4096;
 
 /// An open file.
-pub(crate) enum Cdb {
-    Memory(Vec<u8>),
-    File(File, u64),
-}
+pub(crate) struct Cdb(Store);
 
 fn hash(key: &[u8]) -> u32 {
     key.iter().fold(5381, |h: u32, &c| (h << 5).wrapping_add(h) ^ u32::from(c))
 }
 
+/// Two numbers: a place and a length, a hash and a place, or two lengths.
+fn pair(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (one, two) = bytes.split_at_checked(4)?;
+    Some((u32::from_le_bytes(one.try_into().ok()?), u32::from_le_bytes(two.try_into().ok()?)))
+}
+
 const DAMAGED: &str = "damaged database file";
 
 impl Cdb {
-    pub fn open(mut file: File) -> Result<Cdb, String> {
-        let size = file.metadata().map_err(|e| reason(&e))?.len();
+    pub fn open(file: File) -> Result<Cdb, String> {
         // An empty file is what is left when a disk was full; tinycdb calls both a protocol error.
-        if size < HEADER {
+        if file.metadata().map_err(|e| reason(&e))?.len() < HEADER {
             return Err("Protocol error".into());
         }
-        if size > IN_MEMORY {
-            return Ok(Cdb::File(file, size));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| reason(&e))?;
-        Ok(Cdb::Memory(bytes))
+        Store::open(file, Lock::No, PART).map(Cdb)
+    }
+
+    /// Whether the file must be opened again.
+    pub fn is_stale(&self) -> bool {
+        self.0.is_stale()
     }
 
     fn read(&self, at: u64, len: usize) -> Result<Cow<'_, [u8]>, String> {
-        match self {
-            Cdb::Memory(bytes) => {
-                let slice = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
-                slice.map(Cow::Borrowed).ok_or_else(|| DAMAGED.into())
-            }
-            Cdb::File(file, size) => {
-                if at + len as u64 > *size {
-                    return Err(DAMAGED.into());
-                }
-                let mut buffer = vec![0; len];
-                file.read_exact_at(&mut buffer, at).map_err(|e| reason(&e))?;
-                Ok(Cow::Owned(buffer))
-            }
-        }
+        self.0.read(at, len).map_err(|error| match error {
+            StoreError::Outside => DAMAGED.into(),
+            error => error.to_string(),
+        })
     }
 
     fn pair(&self, at: u64) -> Result<(u32, u32), String> {
-        let bytes = self.read(at, 8)?;
-        let word = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
-        word(0).zip(word(4)).ok_or_else(|| DAMAGED.into())
+        pair(&self.read(at, 8)?).ok_or_else(|| DAMAGED.into())
     }
 
     /// The value of the first record with this key.
     pub fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
         let hash = hash(key);
         let (start, slots) = self.pair(u64::from(hash & 255) * 8)?;
-        for probe in 0..slots {
-            let slot = ((u64::from(hash >> 8)) + u64::from(probe)) % u64::from(slots);
-            let (found, position) = self.pair(u64::from(start) + slot * 8)?;
-            if position == 0 {
-                return Ok(None);
-            }
-            if found == hash {
-                let (key_len, value_len) = self.pair(u64::from(position))?;
-                let at = u64::from(position) + 8;
-                if key_len as usize == key.len() && *self.read(at, key.len())? == *key {
-                    return Ok(Some(self.read(at + u64::from(key_len), value_len as usize)?.into_owned()));
+        if slots == 0 {
+            return Ok(None);
+        }
+        // Around the table once, from the slot that the hash names; as many slots at a time as lie on one page.
+        let (mut slot, mut left) = ((hash >> 8) % slots, slots);
+        while left > 0 {
+            let at = u64::from(start) + u64::from(slot) * 8;
+            let count = u64::from(left.min(slots - slot)).min((PART as u64 - at % PART as u64) / 8).max(1) as u32;
+            for pair in self.read(at, count as usize * 8)?.chunks_exact(8).map(pair) {
+                let (found, position) = pair.ok_or(DAMAGED)?;
+                if position == 0 {
+                    return Ok(None);
+                }
+                if found == hash
+                    && let Some(value) = self.value(u64::from(position), key)?
+                {
+                    return Ok(Some(value));
                 }
             }
+            slot = (slot + count) % slots;
+            left -= count;
         }
         Ok(None)
+    }
+
+    /// The value of the record at this place, if it has this key.
+    fn value(&self, at: u64, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        let (key_len, value_len) = self.pair(at)?;
+        if key_len as usize != key.len() || *self.read(at + 8, key.len())? != *key {
+            return Ok(None);
+        }
+        Ok(Some(self.read(at + 8 + u64::from(key_len), value_len as usize)?.into_owned()))
     }
 
     /// Calls `visit` with each record in the order of the file, until it says `false`.
@@ -197,7 +204,7 @@ mod tests {
                 let len = file.len();
                 file[at % len] = byte;
             }
-            let cdb = Cdb::Memory(file);
+            let cdb = Cdb(Store::Memory(file));
             for i in 0..60 {
                 let _ = cdb.find(format!("key{i}").as_bytes());
             }

@@ -18,6 +18,9 @@ use std::time::Instant;
 /// How old an answer about a file's state may be.
 const FRESH_MS: u64 = 10;
 
+/// The longest step of a file system's clock on Linux (CONFIG_HZ = 100), with a little more.
+const STEP_NS: i128 = 15_000_000;
+
 /// Where a file lives, independent of later changes of root and working directory.
 #[derive(Debug)]
 struct Place {
@@ -65,6 +68,18 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// That of no file.
+    const NONE: Stamp = Stamp { dev: 0, ino: 0, size: -1, modified: (0, 0), changed: (0, 0) };
+
+    /// Of a file that was opened. Times advance in steps of some milliseconds: a file that was changed just now may be changed again without
+    /// a trace, so such a stamp equals none and the file is read once more.
+    fn settled(stat: &Stat) -> Stamp {
+        let stamp = Stamp::of(stat);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
+        let age = now - (i128::from(stamp.changed.0) * 1_000_000_000 + i128::from(stamp.changed.1));
+        if (0..STEP_NS).contains(&age) { Stamp { size: -1, ..stamp } } else { stamp }
+    }
+
     fn of(stat: &Stat) -> Stamp {
         Stamp {
             dev: stat.st_dev,
@@ -100,7 +115,7 @@ impl<T> Followed<T> {
     ) -> Result<Followed<T>, String> {
         let place = Place::new(path);
         let file = place.open().map_err(|error| describe(path, &error))?;
-        let stamp = rustix::fs::fstat(&file).ok().map(|stat| Stamp::of(&stat));
+        let stamp = rustix::fs::fstat(&file).ok().map(|stat| Stamp::settled(&stat));
         let content = Arc::new(load(file, path)?);
         Ok(Followed {
             place,
@@ -120,7 +135,7 @@ impl<T> Followed<T> {
     ) -> Followed<T> {
         let place = Place::new(path);
         let (stamp, content) = match place.open() {
-            Ok(file) => (rustix::fs::fstat(&file).ok().map(|stat| Stamp::of(&stat)), load(file, path).map(Arc::new)),
+            Ok(file) => (rustix::fs::fstat(&file).ok().map(|stat| Stamp::settled(&stat)), load(file, path).map(Arc::new)),
             Err(error) => (None, Err(describe(path, &error))),
         };
         Followed {
@@ -142,6 +157,12 @@ impl<T> Followed<T> {
         self.now.read().unwrap_or_else(|e| e.into_inner()).1.clone()
     }
 
+    /// Reads the file again at the next [`Followed::get`], for a reader that has found it changed.
+    pub fn expire(&self) {
+        self.now.write().unwrap_or_else(|e| e.into_inner()).0 = Some(Stamp::NONE);
+        self.checked.store(0, Ordering::Relaxed);
+    }
+
     fn refresh(&self) {
         let found = self.place.stat();
         let known = self.now.read().unwrap_or_else(|e| e.into_inner()).0;
@@ -150,7 +171,7 @@ impl<T> Followed<T> {
             Ok(stamp) => match self.place.open() {
                 Ok(file) => {
                     // The stamp of the file that is read, which may already be another than the one just seen.
-                    let stamp = rustix::fs::fstat(&file).map_or(stamp, |stat| Stamp::of(&stat));
+                    let stamp = rustix::fs::fstat(&file).map_or(stamp, |stat| Stamp::settled(&stat));
                     (Some(stamp), (self.load)(file, &self.place.path).map(Arc::new))
                 }
                 // The service gave up the right to read this file when it started: it keeps what it has read.

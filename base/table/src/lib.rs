@@ -39,6 +39,7 @@ mod proxy;
 mod regexp;
 mod rules;
 mod socketmap;
+mod store;
 pub mod syntax;
 mod tcp;
 mod text;

@@ -9,10 +9,10 @@
 //! (lmdb_table(5)). Numbers are those of a 64-bit little-endian machine; the format has no other. Keys and values end with a NUL.
 
 use crate::entries::{Entries, Entry};
-use crate::file::reason;
+use crate::store::{Lock, Store, StoreError};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 const MAGIC: u32 = 0xBEEF_C0DE;
@@ -36,9 +36,6 @@ pub(crate) const LONGEST_KEY: usize = 511;
 /// Deeper than any tree that fits on a disk.
 const DEEPEST: u16 = 32;
 
-/// Files up to this size are kept in memory.
-const IN_MEMORY: u64 = 4 << 20;
-
 const DAMAGED: &str = "MDB_CORRUPTED: Located page was wrong type";
 const INVALID: &str = "MDB_INVALID: File is not an LMDB file";
 
@@ -54,11 +51,6 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-enum Store {
-    Memory(Vec<u8>),
-    File(File),
-}
-
 /// An open file.
 pub(crate) struct Lmdb {
     store: Store,
@@ -72,30 +64,10 @@ struct Snapshot {
     last: u64,
 }
 
-/// A shared lock on the file, held while it is read; given back when dropped.
-struct Lock<'a>(Option<&'a File>);
-
-impl<'a> Lock<'a> {
-    fn shared(file: &'a File) -> Lock<'a> {
-        // Where locks do not work (some network file systems) reading goes on without.
-        let locked = rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::LockShared).is_ok();
-        Lock(locked.then_some(file))
-    }
-}
-
-impl Drop for Lock<'_> {
-    fn drop(&mut self) {
-        if let Some(file) = self.0 {
-            let _ = rustix::fs::fcntl_lock(file, rustix::fs::FlockOperation::Unlock);
-        }
-    }
-}
-
 impl Lmdb {
-    pub fn open(mut file: File) -> Result<Lmdb, String> {
-        let lock = Lock::shared(&file);
+    pub fn open(file: File) -> Result<Lmdb, String> {
         let mut head = [0; 152];
-        file.read_exact_at(&mut head, 0).map_err(|_| INVALID)?;
+        Lock::Fcntl.shared(&file, || file.read_exact_at(&mut head, 0)).map_err(|_| INVALID)?;
         let page_size = u32_at(&head, 40) as usize;
         if u32_at(&head, 16) != MAGIC || !page_size.is_power_of_two() || !(512..=65536).contains(&page_size) {
             return Err(INVALID.into());
@@ -103,31 +75,19 @@ impl Lmdb {
         if u32_at(&head, 20) != VERSION {
             return Err("MDB_VERSION_MISMATCH: Database environment version mismatch".into());
         }
-        let size = file.metadata().map_err(|e| reason(&e))?.len();
-        drop(lock);
-        if size > IN_MEMORY {
-            return Ok(Lmdb { store: Store::File(file), page_size });
-        }
-        let copy = file.try_clone().map_err(|e| reason(&e))?;
-        let lock = Lock::shared(&copy);
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|e| reason(&e))?;
-        drop(lock);
-        Ok(Lmdb { store: Store::Memory(bytes), page_size })
+        Ok(Lmdb { store: Store::open(file, Lock::Fcntl, page_size)?, page_size })
+    }
+
+    /// Whether the file must be opened again.
+    pub fn is_stale(&self) -> bool {
+        self.store.is_stale()
     }
 
     fn bytes(&self, at: u64, len: usize) -> Result<Cow<'_, [u8]>, String> {
-        match &self.store {
-            Store::Memory(bytes) => {
-                let slice = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
-                slice.map(Cow::Borrowed).ok_or_else(|| DAMAGED.into())
-            }
-            Store::File(file) => {
-                let mut buffer = vec![0; len];
-                file.read_exact_at(&mut buffer, at).map_err(|_| DAMAGED)?;
-                Ok(Cow::Owned(buffer))
-            }
-        }
+        self.store.read(at, len).map_err(|error| match error {
+            StoreError::Outside => DAMAGED.into(),
+            error => error.to_string(),
+        })
     }
 
     fn page(&self, number: u64, kind: u16) -> Result<Cow<'_, [u8]>, String> {
@@ -143,51 +103,39 @@ impl Lmdb {
         Ok(Snapshot { depth: u16_at(&newest, 94), root: u64_at(&newest, 128), last: u64_at(&newest, 136) })
     }
 
-    fn locked<T>(&self, read: impl FnOnce(&Lmdb) -> Result<T, String>) -> Result<T, String> {
-        match &self.store {
-            Store::Memory(_) => read(self),
-            Store::File(file) => {
-                let _lock = Lock::shared(file);
-                read(self)
-            }
-        }
-    }
-
     /// The value stored under exactly these bytes.
     pub fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Ok(None);
         }
-        self.locked(|db| {
-            let snapshot = db.snapshot()?;
-            if snapshot.root == NO_PAGE {
-                return Ok(None);
-            }
-            let mut number = snapshot.root;
-            for _ in 1..snapshot.depth.min(DEEPEST) {
-                let page = db.page(number, BRANCH)?;
-                let nodes = Nodes::of(&page)?;
-                // The last child whose key is not above; the key of the first is not compared.
-                let (mut low, mut high) = (1, nodes.count);
-                while low < high {
-                    let middle = usize::midpoint(low, high);
-                    if nodes.key(middle)? <= key { low = middle + 1 } else { high = middle }
-                }
-                number = nodes.child(low - 1)?;
-            }
-            let page = db.page(number, LEAF)?;
+        let snapshot = self.snapshot()?;
+        if snapshot.root == NO_PAGE {
+            return Ok(None);
+        }
+        let mut number = snapshot.root;
+        for _ in 1..snapshot.depth.min(DEEPEST) {
+            let page = self.page(number, BRANCH)?;
             let nodes = Nodes::of(&page)?;
-            let (mut low, mut high) = (0, nodes.count);
+            // The last child whose key is not above; the key of the first is not compared.
+            let (mut low, mut high) = (1, nodes.count);
             while low < high {
                 let middle = usize::midpoint(low, high);
-                match nodes.key(middle)?.cmp(key) {
-                    std::cmp::Ordering::Less => low = middle + 1,
-                    std::cmp::Ordering::Greater => high = middle,
-                    std::cmp::Ordering::Equal => return db.value(&nodes, middle, &snapshot).map(|v| Some(v.into_owned())),
-                }
+                if nodes.key(middle)? <= key { low = middle + 1 } else { high = middle }
             }
-            Ok(None)
-        })
+            number = nodes.child(low - 1)?;
+        }
+        let page = self.page(number, LEAF)?;
+        let nodes = Nodes::of(&page)?;
+        let (mut low, mut high) = (0, nodes.count);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match nodes.key(middle)?.cmp(key) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return self.value(&nodes, middle, &snapshot).map(|v| Some(v.into_owned())),
+            }
+        }
+        Ok(None)
     }
 
     fn value<'a>(&'a self, nodes: &Nodes<'a>, index: usize, snapshot: &Snapshot) -> Result<Cow<'a, [u8]>, String> {
@@ -208,15 +156,13 @@ impl Lmdb {
 
     /// Calls `visit` with each key and value in the order of keys, until it says `false`.
     pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
-        self.locked(|db| {
-            let snapshot = db.snapshot()?;
-            if snapshot.root != NO_PAGE {
-                // A page is met once; more pages than the file has means a loop.
-                let mut budget = snapshot.last.saturating_add(1);
-                db.walk(snapshot.root, snapshot.depth.min(DEEPEST), &snapshot, &mut budget, visit)?;
-            }
-            Ok(())
-        })
+        let snapshot = self.snapshot()?;
+        if snapshot.root != NO_PAGE {
+            // A page is met once; more pages than the file has means a loop.
+            let mut budget = snapshot.last.saturating_add(1);
+            self.walk(snapshot.root, snapshot.depth.min(DEEPEST), &snapshot, &mut budget, visit)?;
+        }
+        Ok(())
     }
 
     fn walk(

@@ -9,6 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -272,6 +273,15 @@ impl Index {
         }
     }
 
+    /// Whether it was found that the file is no longer what it was when it was opened.
+    fn is_stale(&self) -> bool {
+        match self {
+            Index::Cdb(cdb) => cdb.is_stale(),
+            Index::Db(db) => db.is_stale(),
+            Index::Lmdb(lmdb) => lmdb.is_stale(),
+        }
+    }
+
     fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
         match self {
             Index::Cdb(cdb) => cdb.each(visit),
@@ -285,9 +295,37 @@ impl Index {
 struct Indexed {
     name: String,
     label: String,
-    file: Followed<Index>,
-    /// Keys without a final NUL are more likely.
-    plain_first: bool,
+    file: Followed<(Index, Nulls)>,
+}
+
+/// Whether the keys of a file end with NUL. Postfix stores them so (but not in cdb files); other programs, and `postmap -n`, without. One file has one
+/// way, which shows as soon as a key was found.
+struct Nulls(AtomicU8);
+
+impl Nulls {
+    const UNKNOWN: u8 = 0;
+    const WITH: u8 = 1;
+    const WITHOUT: u8 = 2;
+
+    fn find(&self, index: &Index, key: &BStr) -> Result<Option<Vec<u8>>, String> {
+        let known = self.0.load(Ordering::Relaxed);
+        if known != Nulls::WITHOUT {
+            let mut with_null = Vec::with_capacity(key.len() + 1);
+            with_null.extend_from_slice(key);
+            with_null.push(0);
+            if let Some(value) = index.find(&with_null)? {
+                self.0.store(Nulls::WITH, Ordering::Relaxed);
+                return Ok(Some(value));
+            }
+        }
+        if known != Nulls::WITH
+            && let Some(value) = index.find(key)?
+        {
+            self.0.store(Nulls::WITHOUT, Ordering::Relaxed);
+            return Ok(Some(value));
+        }
+        Ok(None)
+    }
 }
 
 impl Indexed {
@@ -305,11 +343,12 @@ impl Indexed {
                 "cdb" => Cdb::open(file).map(Index::Cdb),
                 _ => Lmdb::open(file).map(Index::Lmdb),
             }
+            .map(|index| (index, Nulls(AtomicU8::new(Nulls::UNKNOWN))))
             .map_err(|reason| format!("open database {}: {reason}", path.display()))
         })?;
         warn_older(Path::new(name), &path, context);
         let label = if kind == "lmdb" { spec.to_owned() } else { format!("{spec}.{suffix}") };
-        Ok(Indexed { name: spec.to_owned(), label, file, plain_first: kind == "cdb" })
+        Ok(Indexed { name: spec.to_owned(), label, file })
     }
 }
 
@@ -334,23 +373,26 @@ impl Table for Indexed {
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
         let fail = |reason: String| TableError::new(&self.name, reason);
-        let db = self.file.get().map_err(fail)?;
-        // Postfix stores keys with a final NUL (cdb: without); other programs, and postmap -n, without.
-        let mut with_null = Vec::with_capacity(key.len() + 1);
-        with_null.extend_from_slice(key);
-        with_null.push(0);
-        let keys: [&[u8]; 2] = if self.plain_first { [key, &with_null] } else { [&with_null, key] };
-        let found = match db.find(keys[0]).map_err(fail)? {
-            None => db.find(keys[1]).map_err(fail)?,
-            found => found,
-        };
-        Ok(found.map(without_null))
+        // Under someone who writes in place, one more try meets the new file.
+        for last in [false, true] {
+            let content = self.file.get().map_err(fail)?;
+            let (index, nulls) = &*content;
+            match nulls.find(index, key) {
+                Ok(found) => return Ok(found.map(without_null)),
+                Err(_) if !last && index.is_stale() => self.file.expire(),
+                Err(reason) => return Err(fail(reason)),
+            }
+        }
+        Ok(None)
     }
 
     fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
         let fail = |reason: String| TableError::new(&self.name, reason);
         Some(
-            self.file.get().map_err(fail).and_then(|db| db.each(&mut |key, value| visit(strip_null(key), strip_null(value))).map_err(fail)),
+            self.file
+                .get()
+                .map_err(fail)
+                .and_then(|content| content.0.each(&mut |key, value| visit(strip_null(key), strip_null(value))).map_err(fail)),
         )
     }
 }

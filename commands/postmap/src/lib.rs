@@ -14,7 +14,7 @@ mod source;
 use bstr::ByteSlice;
 use options::{Action, Options};
 use posthaste_config::{Config, directory};
-use posthaste_log::{Kind, Level, Logger, fatal};
+use posthaste_log::{Kind, Logger, fatal};
 use posthaste_table::{Context, OpenFlags, Settings};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -109,18 +109,5 @@ fn run(program: Program, arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
         Action::Delete(key) => query::delete(&place, key.as_bstr()),
         Action::List => query::list(&place),
         Action::Query(key) => query::query(&place, key.as_bstr()),
-    }
-}
-
-/// Writes to standard output; that nobody reads it is no error.
-fn print(log: &Logger, bytes: &[u8]) -> Result<(), Failed> {
-    use std::io::Write;
-    match std::io::stdout().lock().write_all(bytes) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failed),
-        Err(error) => {
-            log.log(Level::Fatal, format_args!("write output: {}", posthaste_config::system_reason(&error)));
-            Err(Failed)
-        }
     }
 }

@@ -1,19 +1,18 @@
 //! Keys out of a message on standard input: its header lines (`-h`) and body lines (`-b`), as header_checks(5) and body_checks(5) see them.
 
-use crate::query::each_line;
+use crate::query::{Input, each_line};
 use crate::{Failed, Place};
 use bstr::{BStr, ByteSlice};
 use posthaste_mime::{Block, Fault, Handler, Header, HeadersEnd, Machine, Options};
-use std::io::BufRead;
 
 /// What is done with a key.
 type Ask<'a> = &'a mut dyn FnMut(&BStr) -> Result<(), Failed>;
 
 /// Calls `ask` with each key.
-pub fn keys(place: &Place, input: &mut dyn BufRead, ask: Ask<'_>) -> Result<(), Failed> {
+pub fn keys(place: &Place, input: &mut Input<'_>, ask: Ask<'_>) -> Result<(), Failed> {
     let mut machine = Machine::new(Options { mime: place.options.mime, header_size_limit: usize::MAX, ..Options::default() });
     let mut handler = Keys { headers: place.options.headers, body: place.options.body, ask };
-    each_line(place, input, &mut |line| machine.line(line, true, &mut handler))?;
+    each_line(place, input, &mut |line, _| machine.line(line, true, &mut handler))?;
     machine.end(&mut handler)
 }
 

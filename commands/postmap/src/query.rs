@@ -1,54 +1,87 @@
 //! Asking tables: `-q key`, `-q -`, `-s`; removing entries: `-d key`, `-d -`.
 
-use crate::{Failed, Place, Program, message, print};
+use crate::{Failed, Place, Program, message};
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use posthaste_log::warn;
 use posthaste_table::build::{Build, BuildFlags};
 use posthaste_table::{TYPES, Table, TableError, decode_file, try_open};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, StdinLock, StdoutLock, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 /// `-q`: the first table that has the key answers. Exit status 0 if one had it (of several keys: any).
 pub fn query(place: &Place, key: &BStr) -> Result<ExitCode, Failed> {
     // Tables are opened as they are needed: one that is not there does no harm if the one before has the answer.
-    let mut tables = Tables { place, open: Vec::new() };
+    let tables = Tables { place, open: Vec::new() };
+    let out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
+    let mut answers = Answers { place, tables, out, line: Vec::new(), found: false };
     if key != "-" {
-        return match tables.find(key)? {
-            Some(value) => {
-                print(&place.log, &answer(place, key, value.as_bstr(), Shape::Value))?;
-                Ok(ExitCode::SUCCESS)
-            }
-            None => Ok(ExitCode::FAILURE),
-        };
-    }
-    let mut found = false;
-    let mut ask = |key: &BStr| {
-        if let Some(value) = tables.find(key)? {
-            found = true;
-            print(&place.log, &answer(place, key, value.as_bstr(), Shape::Pair))?;
-        }
-        Ok(())
-    };
-    let mut input = std::io::stdin().lock();
-    if place.options.headers || place.options.body {
-        message::keys(place, &mut input, &mut ask)?;
+        answers.ask(key, Shape::Value)?;
     } else {
-        each_line(place, &mut input, &mut ask)?;
+        let mut input = BufReader::with_capacity(BUFFER, std::io::stdin().lock());
+        if place.options.headers || place.options.body {
+            message::keys(place, &mut input, &mut |key| answers.ask(key, Shape::Pair))?;
+        } else {
+            each_line(place, &mut input, &mut |key, more| {
+                answers.ask(key, Shape::Pair)?;
+                // Nothing is kept back while the next key is waited for.
+                if more { Ok(()) } else { answers.flush() }
+            })?;
+        }
     }
-    Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    answers.flush()?;
+    Ok(if answers.found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Calls `visit` with each line of the input, without its end.
-pub fn each_line(place: &Place, input: &mut dyn BufRead, visit: &mut dyn FnMut(&BStr) -> Result<(), Failed>) -> Result<(), Failed> {
+/// Of input and of output.
+const BUFFER: usize = 1 << 16;
+
+/// Standard input.
+pub type Input<'a> = BufReader<StdinLock<'a>>;
+
+/// Calls `visit` with each line of the input, without its end, and with whether more can be had without waiting.
+pub fn each_line(place: &Place, input: &mut Input<'_>, visit: &mut dyn FnMut(&BStr, bool) -> Result<(), Failed>) -> Result<(), Failed> {
     let mut line = Vec::new();
     loop {
         line.clear();
         match input.read_until(b'\n', &mut line) {
             Ok(0) => return Ok(()),
-            Ok(_) => visit(line.strip_suffix(b"\n").unwrap_or(&line).as_bstr())?,
+            Ok(_) => visit(line.strip_suffix(b"\n").unwrap_or(&line).as_bstr(), !input.buffer().is_empty())?,
             Err(error) => return Err(place.fail(&format!("read standard input: {}", posthaste_config::system_reason(&error)))),
         }
+    }
+}
+
+/// Answers on their way to standard output.
+struct Answers<'a> {
+    place: &'a Place,
+    tables: Tables<'a>,
+    out: BufWriter<StdoutLock<'a>>,
+    line: Vec<u8>,
+    found: bool,
+}
+
+impl Answers<'_> {
+    fn ask(&mut self, key: &BStr, shape: Shape) -> Result<(), Failed> {
+        let Some(value) = self.tables.find(key)? else { return Ok(()) };
+        self.found = true;
+        self.line.clear();
+        answer(self.place, &mut self.line, key, value.as_bstr(), shape);
+        let written = self.out.write_all(&self.line);
+        self.check(written)
+    }
+
+    fn flush(&mut self) -> Result<(), Failed> {
+        let written = self.out.flush();
+        self.check(written)
+    }
+
+    /// That nobody reads the answers ends the work without a word.
+    fn check(&self, written: std::io::Result<()>) -> Result<(), Failed> {
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failed,
+            _ => self.place.fail(&format!("write output: {}", posthaste_config::system_reason(&error))),
+        })
     }
 }
 
@@ -100,8 +133,7 @@ enum Shape {
     Pair,
 }
 
-fn answer(place: &Place, key: &BStr, value: &BStr, shape: Shape) -> Vec<u8> {
-    let mut out = Vec::with_capacity(key.len() + value.len() + 3);
+fn answer(place: &Place, out: &mut Vec<u8>, key: &BStr, value: &BStr, shape: Shape) {
     if place.options.json {
         // One object on a line; JSON is UTF-8, so other bytes are replaced.
         let json = |text: &BStr| serde_json::Value::from(text.to_str_lossy()).to_string();
@@ -117,28 +149,28 @@ fn answer(place: &Place, key: &BStr, value: &BStr, shape: Shape) -> Vec<u8> {
         out.push_str(value);
     }
     out.push(b'\n');
-    out
 }
 
 /// `-s`: all entries of the first table.
 pub fn list(place: &Place) -> Result<ExitCode, Failed> {
     let Some(operand) = place.options.tables.first() else { return Ok(ExitCode::FAILURE) };
     let table = try_open(&place.spec(operand)?, place.open_flags(), &place.context).map_err(|fault| place.fail(&fault))?;
-    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    let mut broken = None;
+    let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
+    let (mut line, mut broken) = (Vec::new(), None);
     let listed = table.entries(&mut |key, value| {
         if key.is_empty() {
             warn!(place.log, "table {}: empty lookup key value is not allowed", table.label());
         }
-        let line = if place.options.files {
+        line.clear();
+        if place.options.files {
             match decode_file(&*table, key, value, Some(&place.context)) {
-                Ok(content) => answer(place, key, content.as_bstr(), Shape::Pair),
+                Ok(content) => answer(place, &mut line, key, content.as_bstr(), Shape::Pair),
                 // The warning has been given.
                 Err(_) => return true,
             }
         } else {
-            answer(place, key, value, Shape::Pair)
-        };
+            answer(place, &mut line, key, value, Shape::Pair);
+        }
         broken = out.write_all(&line).err();
         broken.is_none()
     });
@@ -162,7 +194,7 @@ pub fn list(place: &Place) -> Result<ExitCode, Failed> {
 pub fn delete(place: &Place, key: &BStr) -> Result<ExitCode, Failed> {
     let mut keys = Vec::new();
     if key == "-" {
-        each_line(place, &mut std::io::stdin().lock(), &mut |line| {
+        each_line(place, &mut BufReader::new(std::io::stdin().lock()), &mut |line, _| {
             keys.push(line.to_owned());
             Ok(())
         })?;

@@ -10,9 +10,11 @@ mod write_btree;
 mod write_hash;
 
 use crate::entries::Entries;
-use page::{BTREE_MAGIC, BTREE_META, HASH_MAGIC, HASH_META, Order, PageError, Pages, Store};
+use crate::store::{Lock, Store};
+use page::{BTREE_MAGIC, BTREE_META, HASH_MAGIC, HASH_META, Order, PageError, Pages};
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 
 pub(crate) use hash::hash5;
 
@@ -48,22 +50,22 @@ const CHECKSUMS: u8 = 1;
 impl Db {
     /// Reads the first page. Waits while another program holds an exclusive lock on the file (Postfix's postmap writes in place).
     pub fn open(file: File, method: Method) -> Result<Db, String> {
-        // Where locks do not work (some network file systems) reading goes on without.
-        let _ = rustix::fs::flock(&file, rustix::fs::FlockOperation::LockShared);
-        let store = Store::of(file).map_err(|error| crate::file::reason(&error));
-        let store = match store? {
-            Store::File(file, size) => {
-                let _ = rustix::fs::flock(&file, rustix::fs::FlockOperation::Unlock);
-                Store::File(file, size)
-            }
-            memory => memory,
-        };
-        Db::parse(store, method)
+        let mut size = [0; 4];
+        let _ = Lock::Flock.shared(&file, || file.read_exact_at(&mut size, 20));
+        // In whichever byte order it makes sense; if in none, the file is refused below.
+        let sizes = [u32::from_le_bytes(size), u32::from_be_bytes(size)];
+        let size = sizes.into_iter().find(|size| (512..=65536).contains(size)).unwrap_or(4096);
+        Db::parse(Store::open(file, Lock::Flock, size as usize)?, method)
+    }
+
+    /// Whether the file must be opened again.
+    pub fn is_stale(&self) -> bool {
+        self.pages.store.is_stale()
     }
 
     fn parse(store: Store, method: Method) -> Result<Db, String> {
         let wrong = || "Invalid argument".to_owned();
-        let bytes = store.read(0, 512).ok_or_else(wrong)?.map_err(|error| error.to_string())?.into_owned();
+        let bytes = store.read(0, 512).map_err(|_| wrong())?.into_owned();
         let magic = match method {
             Method::Btree => BTREE_MAGIC,
             Method::Hash => HASH_MAGIC,

@@ -3,14 +3,8 @@
 //! The layout is that of Berkeley DB 3 to 5 (hash versions 7 to 9, btree versions 8 to 9). Numbers are in the byte order of the machine
 //! that made the file; the magic number tells which.
 
+use crate::store::{Store, StoreError};
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::FileExt;
-
-/// Files up to this size are kept in memory, so that a lookup costs no system call; of larger ones each page is read when it is needed.
-/// A memory map would do without both, but a file that is cut short by someone else would then kill the process.
-const IN_MEMORY: u64 = 4 << 20;
 
 pub(super) const HASH_MAGIC: u32 = 0x0006_1561;
 pub(super) const BTREE_MAGIC: u32 = 0x0005_3162;
@@ -36,43 +30,6 @@ pub(super) enum PageError {
     Outside(u32),
     #[error("read database file: {0}")]
     Read(String),
-}
-
-/// The bytes of the file.
-pub(super) enum Store {
-    Memory(Vec<u8>),
-    File(File, u64),
-}
-
-impl Store {
-    pub fn of(mut file: File) -> std::io::Result<Store> {
-        let size = file.metadata()?.len();
-        if size > IN_MEMORY {
-            return Ok(Store::File(file, size));
-        }
-        let mut bytes = Vec::with_capacity(size as usize + 1);
-        file.read_to_end(&mut bytes)?;
-        Ok(Store::Memory(bytes))
-    }
-
-    pub fn read(&self, offset: u64, len: usize) -> Option<Result<Cow<'_, [u8]>, PageError>> {
-        match self {
-            Store::Memory(bytes) => {
-                let start = usize::try_from(offset).ok()?;
-                bytes.get(start..start.checked_add(len)?).map(|slice| Ok(Cow::Borrowed(slice)))
-            }
-            Store::File(file, size) => {
-                if offset.checked_add(len as u64)? > *size {
-                    return None;
-                }
-                let mut buffer = vec![0; len];
-                Some(match file.read_exact_at(&mut buffer, offset) {
-                    Ok(()) => Ok(Cow::Owned(buffer)),
-                    Err(error) => Err(PageError::Read(crate::file::reason(&error))),
-                })
-            }
-        }
-    }
 }
 
 /// Byte order of a file.
@@ -120,7 +77,10 @@ impl Pages {
         if number > self.last {
             return Err(PageError::Outside(number));
         }
-        let bytes = self.store.read(u64::from(number) * self.size as u64, self.size).ok_or(PageError::Outside(number))??;
+        let bytes = self.store.read(u64::from(number) * self.size as u64, self.size).map_err(|error| match error {
+            StoreError::Outside => PageError::Outside(number),
+            error => PageError::Read(error.to_string()),
+        })?;
         Ok(Page { bytes, number, order: self.order })
     }
 
