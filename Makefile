@@ -32,10 +32,14 @@ parity-fuzz: ## SEED=1 COUNT=100: random sessions and configurations, put to Pos
 fuzz:        ## SECONDS=60 TARGET=smtp_server: libFuzzer on the parsers (nightly Rust, cargo-fuzz)
 	@tests/fuzz "$(or $(SECONDS),60)" $(TARGET)
 
+addresses:   ## 5,000 generated addresses (SEED, COUNT) put to Debian's Postfix and to this build, the answers compared (root)
+	@$(MAKE) -s install DESTDIR=$(abspath $(BUILD))/tree && ADDRESS_SEED=$(or $(SEED),1) ADDRESS_COUNT=$(or $(COUNT),5000) \
+	  tests/parity/parity check --suite tests/system --timeout 1800 --tree $(abspath $(BUILD))/tree addresses
+
 bench:       ## the benchmark beside Debian's Postfix (root)
 	@$(MAKE) -s install DESTDIR=$(abspath $(BUILD))/tree && bench/bench --mta postfix --tree $(abspath $(BUILD))/tree $(BENCH)
 
 fmt:         ## format the source
 	cargo fmt --all
 
-.PHONY: help build run test install man features bench fmt fuzz parity-fuzz
+.PHONY: help build run test install man features addresses bench fmt fuzz parity-fuzz

@@ -90,6 +90,15 @@ impl Address {
         Address(quote::unquote(text))
     }
 
+    /// From the words of an address as it stands in a header or command: like [`Address::from_external`], but quotes and backslashes of the
+    /// domain go too, and what is not closed is.
+    pub fn from_words(text: &[u8]) -> Address {
+        match text.iter().all(|&c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'@' | b'-' | b'_' | b'+' | b'=')) {
+            true => Address::new(text),
+            false => Address(token::join(&token::scan(text, usize::MAX), token::Form::Bare)),
+        }
+    }
+
     /// Splits the local part at the first character of `delimiters` (`recipient_delimiter`): `user+ext@d` gives `user@d` and `ext`
     /// (without the delimiter; [`Address::extension_at`] tells which it was). `None` where there is no extension. `mailer-daemon`,
     /// `double-bounce`, `postmaster` (case ignored) and, at `-`, `owner-…` and `…-request` (`owner_request_special`) are never split.

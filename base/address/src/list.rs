@@ -43,6 +43,11 @@ impl<'a> AddressList<'a> {
         })
     }
 
+    /// Whether there is anything besides addresses and the `<>` around them: phrases, comments, groups, commas.
+    pub fn has_decoration(&self) -> bool {
+        self.nodes.iter().any(|node| !matches!(node, Node::Address(_) | Node::Token(Token::Op(b'<' | b'>'))))
+    }
+
     /// Offers each address in external form to `change`, which answers with the new external form, or `None` to leave it.
     /// Returns whether any changed.
     pub fn replace<E>(&mut self, mut change: impl FnMut(&BStr) -> Result<Option<BString>, E>) -> Result<bool, E> {

@@ -16,7 +16,7 @@ pub enum Token<'a> {
     Literal(Cow<'a, [u8]>),
     /// `(…)`, parentheses and backslashes included.
     Comment(Cow<'a, [u8]>),
-    /// One of `<>@,;:.%!)]`.
+    /// One of `<>@,;:.%!|)]`.
     Op(u8),
 }
 
@@ -49,7 +49,7 @@ fn is_blank(c: u8) -> bool {
 }
 
 fn is_op(c: u8) -> bool {
-    matches!(c, b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' | b'%' | b'!' | b')' | b']')
+    matches!(c, b'<' | b'>' | b'@' | b',' | b';' | b':' | b'.' | b'%' | b'!' | b'|' | b')' | b']')
 }
 
 /// Splits `text` into at most `limit` tokens; what comes after them is dropped (`header_address_token_limit`).
@@ -78,7 +78,9 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
         } else {
             let len = text[at..].iter().position(|&c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"' | b'\\'));
             let end = len.map_or(text.len(), |n| at + n);
-            if text.get(end) == Some(&b'\\') {
+            if end + 1 == text.len() && text[end] == b'\\' && end == at {
+                at = text.len(); // Escapes nothing.
+            } else if text.get(end) == Some(&b'\\') {
                 let (content, end) = quoted(text, at, |c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"'));
                 tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
                 at = end;
@@ -150,6 +152,8 @@ pub enum Form {
     External,
     /// Quoted strings with their quotes, nothing between words: what one address is when it is taken out of a header.
     Tight,
+    /// Quoted strings bare, nothing between words: the internal form of one address that stood in a command.
+    Bare,
     /// Quoted strings bare, blanks between words: the internal form of an address.
     Internal,
 }
@@ -171,16 +175,17 @@ pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_word: 
         Token::Op(_) => false,
         _ => *after_word,
     };
-    if blank && form != Form::Tight {
+    let tight = matches!(form, Form::Tight | Form::Bare);
+    if blank && !tight {
         out.push(b' ');
     }
     match token {
         Token::Atom(t) | Token::Literal(t) | Token::Comment(t) => out.extend_from_slice(t),
-        Token::Quoted(t) if form == Form::Internal => out.extend_from_slice(t),
+        Token::Quoted(t) if matches!(form, Form::Internal | Form::Bare) => out.extend_from_slice(t),
         Token::Quoted(t) => quote_into(out, t),
         Token::Op(c) => {
             out.push(*c);
-            if *c == b',' && form != Form::Tight {
+            if *c == b',' && !tight {
                 out.push(b' ');
             }
         }

@@ -48,7 +48,7 @@ pub fn submit(place: &Place, options: &Options) -> Result<ExitCode, Failed> {
     }
     drop.record(RecordType::EXTRACTED, b"");
     for recipient in &found {
-        put_recipient(options, &Address::from_external(recipient), &mut drop);
+        put_recipient(options, &Address::from_words(recipient), &mut drop);
     }
     if recipients.is_empty() && found.is_empty() {
         // No end record: postdrop gives the file up.
@@ -97,7 +97,7 @@ fn sender(place: &Place, options: &Options) -> Address {
     }
     let list = AddressList::parse(given, 1000);
     let mut addresses = list.addresses();
-    let first = addresses.next().map(|a| Address::from_external(a)).unwrap_or_default();
+    let first = addresses.next().map(|a| Address::from_words(a)).unwrap_or_default();
     if first.is_empty() || addresses.next().is_some() {
         warn!(place.log, "-f option specified malformed sender: {given}");
     }
@@ -110,7 +110,7 @@ fn recipients(words: &[BString]) -> Vec<Address> {
     for word in words {
         let list = AddressList::parse(word, 10_000);
         let before = all.len();
-        all.extend(list.addresses().map(|a| Address::from_external(a)));
+        all.extend(list.addresses().map(|a| Address::from_words(a)));
         if all.len() == before {
             all.push(Address::empty());
         }

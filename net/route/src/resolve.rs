@@ -2,10 +2,10 @@
 
 use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
 use bstr::{BStr, BString, ByteSlice};
+use posthaste_address::Address;
 use posthaste_address::token::{self, Form};
-use posthaste_address::{Address, is_dot_string};
 use posthaste_log::warn;
-use posthaste_table::{AddressSearch, LocalPart, Maps};
+use posthaste_table::{AddressFound, AddressSearch, LocalPart, Maps};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What an `error:` or `retry:` without a text in the transport table says.
@@ -31,18 +31,26 @@ struct Reduced {
     local: BString,
     /// `None` when the address had no domain: it is this host's.
     domain: Option<BString>,
+    /// The same as it stands in the address.
+    written: BString,
     is_local: bool,
 }
 
 impl Router {
     pub(crate) fn resolve_address(&self, sender: &Address, address: &Address) -> Result<Route, RouteError> {
-        let Reduced { mut local, domain, is_local } = self.reduce(address.as_bytes())?;
+        let Reduced { mut local, domain, written, is_local } = self.reduce(address.as_bytes())?;
         if local.is_empty() && (is_local || domain.as_ref().is_some_and(|d| d.is_empty())) {
             local = self.empty_address_recipient.as_str().into();
         }
         let routed = local.iter().any(|c| matches!(c, b'@' | b'%' | b'!'));
         let domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
         let sound = is_local || domain::is_mail_domain(domain.as_bstr(), self.utf8);
+        // What makes no sense is shown with the blanks around it.
+        let edge = |blank: bool| if blank { " " } else { "" };
+        let domain = match sound {
+            true => domain,
+            false => [edge(written.starts_with(b" ")).as_bytes(), &domain, edge(written.ends_with(b" ")).as_bytes()].concat().into(),
+        };
         let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
         let recipient = {
             let mut text = local;
@@ -88,9 +96,9 @@ impl Router {
         let mut outer = BString::from(self.myhostname.as_str());
         loop {
             let Some(at) = rest.rfind_byte(b'@') else {
-                match self.swap(&rest) {
-                    Some(swapped) => rest = swapped,
-                    None => return Ok(Reduced { local: rest, domain: None, is_local: true }),
+                match self.rewriter.reroute(&rest, self.resolve_dequoted_address) {
+                    Some(inner) => rest = inner,
+                    None => return Ok(Reduced { local: rest, domain: None, written: BString::default(), is_local: true }),
                 }
                 continue;
             };
@@ -98,7 +106,8 @@ impl Router {
             if self.resolve_numeric_domain && domain::is_numeric(domain.as_bstr()) {
                 domain = [b"[", domain.as_slice(), b"]"].concat().into();
             }
-            let is_local = match domain.is_empty() {
+            let null = domain.is_empty();
+            let is_local = match null {
                 true => self.resolve_null_domain,
                 false => self.is_local(domain.as_bstr())?,
             };
@@ -109,34 +118,16 @@ impl Router {
                     false => outer = domain.clone(),
                 }
             }
-            let inner = match is_local {
-                true if self.resolve_dequoted_address && local.contains(&b'@') => Some(BString::from(local)),
-                true => self.swap(local),
+            // An `@` or `%` with nothing after it is in nobody's way, unless nothing stands before it that could take its place.
+            let inner = match is_local || null {
+                true => self.rewriter.reroute(local, self.resolve_dequoted_address),
                 false => None,
             };
             match inner {
-                Some(inner) => rest = inner,
-                None => return Ok(Reduced { local: local.into(), domain: Some(domain), is_local }),
+                Some(inner) if inner != rest => rest = inner,
+                _ => return Ok(Reduced { local: local.into(), written: rest[at + 1..].into(), domain: Some(domain), is_local }),
             }
         }
-    }
-
-    /// `site!user` and `user%site` as `user@site`.
-    fn swap(&self, local: &[u8]) -> Option<BString> {
-        if !self.resolve_dequoted_address && !is_dot_string(local) {
-            return None; // Operators in quotes are none.
-        }
-        if self.rewriter.swap_bangpath
-            && let Some((site, user)) = local.split_once_str("!")
-        {
-            return Some([user, b"@", site].concat().into());
-        }
-        if self.rewriter.allow_percent_hack
-            && let Some((user, site)) = local.rsplit_once_str("%")
-        {
-            return Some([user, b"@", site].concat().into());
-        }
-        None
     }
 
     /// Transport and next hop of the class, before transport_maps.
@@ -178,8 +169,7 @@ impl Router {
         }
         let null = Address::new(null_key);
         let key = if sender.is_empty() { &null } else { sender };
-        let search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::Never);
-        let found = maps.find_address(key, &search).map_err(|_| lookup_failure(maps.title()))?;
+        let found = self.find_mapped(maps, key)?;
         Ok(found.map(|found| found.value).filter(|value| !value.eq_ignore_ascii_case(b"DUNNO")))
     }
 
@@ -212,11 +202,8 @@ impl Router {
         Ok(entry)
     }
 
-    /// relocated(5): the text for the sender, with its status.
-    fn relocated(&self, recipient: &Address) -> Result<Option<BString>, RouteError> {
-        if self.relocated_maps.is_empty() {
-            return Ok(None);
-        }
+    /// Looks up an address as canonical(5) does: full, without extension, local part of our own domains, `@domain`.
+    fn find_mapped(&self, maps: &Maps, address: &Address) -> Result<Option<AddressFound>, RouteError> {
         let failed = AtomicBool::new(false);
         let bare = |domain: &BStr| {
             self.locals.stands_for_bare(domain).unwrap_or_else(|_| {
@@ -225,11 +212,19 @@ impl Router {
             })
         };
         let search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::When(&bare));
-        let found = self.relocated_maps.find_address(recipient, &search);
-        if failed.into_inner() {
-            return Err(lookup_failure("mydestination"));
+        let found = maps.find_address(address, &search);
+        match failed.into_inner() {
+            true => Err(lookup_failure("mydestination")),
+            false => found.map_err(|_| lookup_failure(maps.title())),
         }
-        let found = found.map_err(|_| lookup_failure("relocated_maps"))?;
+    }
+
+    /// relocated(5): the text for the sender, with its status.
+    fn relocated(&self, recipient: &Address) -> Result<Option<BString>, RouteError> {
+        if self.relocated_maps.is_empty() {
+            return Ok(None);
+        }
+        let found = self.find_mapped(&self.relocated_maps, recipient)?;
         Ok(found.map(|found| match self.relocated_prefix {
             true => [b"5.1.6 User has moved to ", found.value.as_slice()].concat().into(),
             false => found.value,

@@ -2,8 +2,8 @@
 
 use crate::Context;
 use bstr::{BStr, BString, ByteSlice};
-use posthaste_address::Address;
 use posthaste_address::token::{self, Form, Token};
+use posthaste_address::{Address, is_dot_string};
 use posthaste_config::{Config, ConfigError};
 
 /// Completes and normalises addresses. Needs no tables and never fails.
@@ -41,7 +41,7 @@ impl Rewriter {
     pub fn rewrite(&self, context: Context, address: &Address) -> Address {
         match self.rewrite_external(context, &address.external_cow()) {
             None => address.clone(),
-            Some(text) => Address::from_external(&text),
+            Some(text) => Address::new(internal(&text)),
         }
     }
 
@@ -56,8 +56,16 @@ impl Rewriter {
             [Token::Op(b'@')] => return Some("\"\"".into()),
             _ => {}
         }
-        strip_route(&mut tokens);
-        self.swap_operators(&mut tokens);
+        self.rewrite_tokens(context, &mut tokens);
+        let external = Address::new(token::join(&tokens, Form::Internal)).external();
+        let external = if external.is_empty() { "\"\"".into() } else { external };
+        (external != address).then_some(external)
+    }
+
+    /// Strips a source route, swaps operators, completes the domain.
+    fn rewrite_tokens<'a>(&'a self, context: Context, tokens: &mut Vec<Token<'a>>) {
+        strip_route(tokens);
+        self.swap_operators(tokens);
         let (origin, domain) = match context {
             Context::Local => (self.local.0.as_str(), self.local.1.as_str()),
             Context::Remote => (self.remote.as_str(), self.remote.as_str()),
@@ -66,7 +74,7 @@ impl Rewriter {
             tokens.push(Token::Op(b'@'));
             tokens.extend(token::scan(origin.as_bytes(), usize::MAX));
         }
-        if self.append_dot_mydomain && !domain.is_empty() && needs_domain(&tokens) {
+        if self.append_dot_mydomain && !domain.is_empty() && needs_domain(tokens) {
             tokens.push(Token::Op(b'.'));
             tokens.extend(token::scan(domain.as_bytes(), usize::MAX));
         }
@@ -76,9 +84,39 @@ impl Rewriter {
         {
             tokens.pop();
         }
-        let external = Address::new(token::join(&tokens, Form::Internal)).external();
-        let external = if external.is_empty() { "\"\"".into() } else { external };
-        (external != address).then_some(external)
+    }
+
+    /// What is left of an address when a domain of ours is taken off it, once `!` or `%` in it, or what had been in quotes, is taken for
+    /// routing: complete, with a domain. `None` when nothing in it can be. `dequoted` is `resolve_dequoted_address`.
+    pub(crate) fn reroute(&self, local: &[u8], dequoted: bool) -> Option<BString> {
+        let plain = is_dot_string(local);
+        if !plain && !dequoted {
+            return None; // Operators in quotes are none.
+        }
+        let percent = || if self.allow_percent_hack { local.rfind_byte(b'%') } else { None };
+        if !plain && let Some(at) = local.rfind_byte(b'@').or_else(percent) {
+            // As it stands: what looks like quotes, comments and literals is neither.
+            let user = match local[..at].find_byte(b':') {
+                Some(colon) if local.starts_with(b"@") => &local[colon + 1..at],
+                _ => &local[..at],
+            };
+            let mut site = vec![Token::Op(b'@')];
+            site.extend(token::scan(&local[at + 1..], usize::MAX));
+            let mut text = BString::from([user, &local[at..]].concat());
+            // An `@` within takes the place of `%` here.
+            text[user.len()] = b'@';
+            if self.append_dot_mydomain && needs_domain(&site) {
+                text.push(b'.');
+                text.extend_from_slice(self.local.1.as_bytes());
+            }
+            return Some(text);
+        }
+        if !(self.swap_bangpath && local.contains(&b'!') || self.allow_percent_hack && local.contains(&b'%')) {
+            return None;
+        }
+        let mut tokens = token::scan(local, usize::MAX);
+        self.rewrite_tokens(Context::Local, &mut tokens);
+        Some(token::join(&tokens, Form::Internal)).filter(|text| text.contains(&b'@'))
     }
 
     /// `site!user` to `user@site`, `user%site` to `user@site`, where there is no `@`.
@@ -99,6 +137,14 @@ impl Rewriter {
         {
             *percent = Token::Op(b'@');
         }
+    }
+}
+
+/// The internal form of a rewritten address.
+fn internal(external: &[u8]) -> BString {
+    match external.iter().any(|c| matches!(c, b'"' | b'\\' | b' ' | b'<' | b',' | b'(' | b'[')) {
+        true => token::join(&token::scan(external, usize::MAX), Form::Internal),
+        false => external.into(),
     }
 }
 

@@ -410,7 +410,7 @@ impl Content {
             self.refuse(Rejected::TooManyHops, "5.4.6", "too many hops".into())?;
         }
         let seen = self.seen;
-        if self.context == Context::Local || profile.always_add_missing_headers {
+        if profile.rewriter.rewrites_headers(self.context) || profile.always_add_missing_headers {
             let prefix = if seen.resent { "Resent-" } else { "" };
             let (id, date, from) = match seen.resent {
                 true => (seen.resent_message_id, seen.resent_date, seen.resent_from),
@@ -526,9 +526,12 @@ impl Handler for Content {
 
 /// A rewritten address as a header shows it: nothing but one blank between words.
 fn tidy(address: BString) -> BString {
-    match address.contains_str("\"") || !address.contains(&b' ') {
-        true => address,
-        false => token::join(&token::scan(&address, usize::MAX), Form::External),
+    match address.iter().any(|c| matches!(c, b' ' | b'"' | b'\\' | b'[' | b'(')) {
+        true => match Address::new(token::join(&token::scan(&address, usize::MAX), Form::Internal)).external() {
+            empty if empty.is_empty() => "\"\"".into(),
+            text => text,
+        },
+        false => address,
     }
 }
 

@@ -188,7 +188,7 @@ impl Content {
         self.has_sender = true;
         self.write(RecordType::SENDER, sender.as_bytes())?;
         if self.flags.bcc && self.flags.address_mappings && !sender.is_empty() {
-            self.sender_bcc = profile.find_bcc(&profile.sender_bcc_maps, &sender)?;
+            self.sender_bcc = profile.find_bcc(self.id(), &profile.sender_bcc_maps, &sender)?;
         }
         self.envelope.sender = sender;
         Ok(())
@@ -269,19 +269,21 @@ impl Content {
             false => address,
         };
         let mut address = profile.rewriter.rewrite(Context::Local, &address);
+        self.note_utf8(&address);
+        if self.flags.address_mappings {
+            address = profile.map_address(self.id(), Classes::ENVELOPE_RECIPIENT, address)?;
+        }
+        // Of a message that did not say what its recipient was at first, it is what canonical maps and masquerading made of it.
         if dsn_orcpt.is_empty() && !bcc {
             let kind: &[u8] = if address.as_bytes().is_ascii() { b"rfc822;" } else { b"utf-8;" };
             dsn_orcpt = [kind, address.external_cow().as_bytes()].concat().into();
         }
-        self.note_utf8(&address);
+        self.last_recipient = address.clone();
         if !self.flags.address_mappings {
-            self.last_recipient = address.clone();
             return self.put_recipient(address, original, dsn_orcpt, notify);
         }
-        address = profile.map_address(self.id(), Classes::ENVELOPE_RECIPIENT, address)?;
-        self.last_recipient = address.clone();
         let copy = match self.flags.bcc && !bcc {
-            true => profile.find_bcc(&profile.recipient_bcc_maps, &address)?,
+            true => profile.find_bcc(self.id(), &profile.recipient_bcc_maps, &address)?,
             false => None,
         };
         if profile.virtual_alias_maps.is_empty() {

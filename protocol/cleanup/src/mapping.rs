@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// How often canonical maps are asked again for what they answered, before that is taken for a loop.
 const CANONICAL_DEPTH: usize = 1000;
 
+/// How much of an address that is too long a log line shows.
+const SHOWN: usize = 300;
+
 /// Which addresses a mapping is for (`canonical_classes` and so on).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes(u8);
@@ -126,7 +129,7 @@ impl Profile {
     fn canonical(&self, id: &QueueId, maps: &Maps, address: Address) -> Result<Address, Failure> {
         let mut current = address.clone();
         for _ in 0..CANONICAL_DEPTH {
-            let Some(found) = self.find(maps, &current)? else { return Ok(current) };
+            let Some(found) = self.find_logged(id, maps, &current)? else { return Ok(current) };
             let mut results = self.results(&current, &found, self.propagate_canonical);
             if results.len() > 1 {
                 warn!(self.log, "{id}: multi-valued {} entry for {}", maps.title(), current.external());
@@ -145,44 +148,55 @@ impl Profile {
     }
 
     /// The recipients that an address stands for (`virtual_alias_maps`), itself if it is no alias.
+    ///
+    /// An alias is replaced in place by its first result; its other results go to the end of the list, where they are looked up in their
+    /// turn. So `virtual_alias_recursion_limit` counts replacements at one place, and `virtual_alias_expansion_limit` places that are done.
     pub(crate) fn expand(&self, id: &QueueId, address: &Address) -> Result<Vec<Address>, Failure> {
         let maps = &self.virtual_alias_maps;
-        let mut recipients = Vec::new();
-        // What is still to be looked up, last first, and how deep it was found. `None`: not to be looked up again.
-        let mut open = vec![(address.clone(), Some(0))];
-        while let Some((current, depth)) = open.pop() {
-            let found = match depth {
-                Some(_) => self.find(maps, &current)?,
-                None => None,
-            };
-            let (Some(found), Some(depth)) = (found, depth) else {
-                recipients.push(current);
-                continue;
-            };
-            if depth + 1 >= self.virtual_alias_recursion_limit {
-                return Err(self.unreasonable(id, &format!("map nesting for {address}")));
-            }
-            let results = self.results(&current, &found, self.propagate_virtual);
-            if recipients.len() + open.len() + results.len() > self.virtual_alias_expansion_limit {
+        // Each with whether it is to be looked up: an alias that names itself means the mailbox of that name.
+        let mut list = vec![(address.clone(), true)];
+        let mut at = 0;
+        while at < list.len() {
+            if at >= self.virtual_alias_expansion_limit {
                 return Err(self.unreasonable(id, &format!("map expansion size for {address}")));
             }
-            for result in results.into_iter().rev() {
-                if result.as_bytes().len() > self.virtual_alias_address_length_limit {
-                    let text = BStr::new(&result.as_bytes()[..result.as_bytes().len().min(100)]).to_owned();
-                    return Err(self.unreasonable(id, &format!("result {text}...")));
+            let mut replaced = 0;
+            while list[at].1 {
+                let current = list[at].0.clone();
+                let Some(found) = self.find_logged(id, maps, &current)? else { break };
+                replaced += 1;
+                if replaced >= self.virtual_alias_recursion_limit {
+                    return Err(self.unreasonable(id, &format!("map nesting for {address}")));
                 }
-                // An alias that names itself means the mailbox of that name.
-                let itself = result.as_bytes().eq_ignore_ascii_case(current.as_bytes());
-                open.push((result, if itself { None } else { Some(depth + 1) }));
+                for (n, result) in self.results(&current, &found, self.propagate_virtual).into_iter().enumerate() {
+                    if result.as_bytes().len() > self.virtual_alias_address_length_limit {
+                        let text = &result.as_bytes()[..result.as_bytes().len().min(SHOWN)];
+                        return Err(self.unreasonable(id, &format!("result {}...", text.as_bstr())));
+                    }
+                    let more = !result.as_bytes().eq_ignore_ascii_case(current.as_bytes());
+                    match n {
+                        0 => list[at] = (result, more),
+                        _ => list.push((result, more)),
+                    }
+                }
             }
+            at += 1;
         }
-        Ok(recipients)
+        Ok(list.into_iter().map(|(recipient, _)| recipient).collect())
     }
 
     fn unreasonable(&self, id: &QueueId, what: &str) -> Failure {
         let title = self.virtual_alias_maps.title();
         warn!(self.log, "{id}: unreasonable {title} {what} -- message not accepted, try again later");
         Failure::Alias
+    }
+
+    fn find_logged(&self, id: &QueueId, maps: &Maps, address: &Address) -> Result<Option<AddressFound>, Failure> {
+        self.find(maps, address).inspect_err(|_| self.lookup_problem(id, maps, &format!(" for {address}")))
+    }
+
+    fn lookup_problem(&self, id: &QueueId, maps: &Maps, whose: &str) {
+        warn!(self.log, "{id}: {} map lookup problem{whose} -- message not accepted, try again later", maps.title());
     }
 
     /// Looks up an address: full, without extension, local part (of local domains), `@domain`.
@@ -207,8 +221,9 @@ impl Profile {
     }
 
     /// A table of bcc addresses: one address, taken as it is; none where the key is not found.
-    pub(crate) fn find_bcc(&self, maps: &Maps, address: &Address) -> Result<Option<Address>, Failure> {
-        Ok(self.find(maps, address)?.map(|found| Address::from_external(&found.value)))
+    pub(crate) fn find_bcc(&self, id: &QueueId, maps: &Maps, address: &Address) -> Result<Option<Address>, Failure> {
+        let found = self.find(maps, address).inspect_err(|_| self.lookup_problem(id, maps, ""))?;
+        Ok(found.map(|found| Address::from_external(&found.value)))
     }
 
     /// The addresses of a table's answer, complete: `@domain` takes the local part of the key; an extension that was left out of the key is

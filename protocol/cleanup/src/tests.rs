@@ -205,7 +205,7 @@ fn smtp_envelope() {
             "O all@example.com",
             "R x y@b.c",
             "A notify_flags=1",
-            "A dsn_orig_rcpt=rfc822;canon@example.com",
+            "A dsn_orig_rcpt=rfc822;canoned@example.com",
             "O canon@example.com",
             "R canoned@example.com",
             "A dsn_orig_rcpt=rfc822;x@example.org",
@@ -458,7 +458,7 @@ fn virtual_aliases() {
     );
     let all = |text: &str| Ok(text.split(' ').map(str::to_owned).collect::<Vec<_>>());
     assert_eq!(world.recipients("info@hosted.example"), all("alice@example.com bob@example.com"));
-    assert_eq!(world.recipients("nested@hosted.example"), all("alice@example.com bob@example.com dave@example.com"));
+    assert_eq!(world.recipients("nested@hosted.example"), all("alice@example.com dave@example.com bob@example.com"));
     assert_eq!(world.recipients("self@hosted.example"), all("self@hosted.example alice@example.com"));
     assert_eq!(world.recipients("ext+tag@hosted.example"), all("alice+tag@example.com"));
     assert_eq!(world.recipients("any.one@catch.example exact+tag@catch.example"), all("bob@example.com dave+tag@example.com"));

@@ -31,6 +31,8 @@ pub(crate) struct Target {
     pub source: Source,
     /// The aliases that have been expanded on the way here.
     pub aliases: Vec<BString>,
+    /// The extension, delimiter included, that the name of the alias or `.forward` file being expanded did not have.
+    pub unmatched: BString,
     /// The user whose `.forward` is being expanded.
     pub forwarding: Option<BString>,
     /// An `owner-` alias gave its sender: what comes of this is sent anew.
@@ -121,6 +123,7 @@ impl Delivery<'_> {
             rights: None,
             source: Source::Envelope,
             aliases: Vec::new(),
+            unmatched: BString::default(),
             forwarding: None,
             owned: false,
             depth: 0,

@@ -61,6 +61,7 @@ impl Delivery<'_> {
         inner.depth += 1;
         inner.source = Source::Alias;
         inner.aliases.push(key.clone());
+        inner.unmatched = if key == name { BString::default() } else { self.extension(&target.recipient.address) };
         if inner.rights.is_none() {
             inner.rights = rights;
         }
@@ -151,7 +152,12 @@ impl Delivery<'_> {
 
     /// An address in a list: delivered here when it is a local one in an alias, otherwise sent on as a new message.
     fn address(&mut self, inner: &Target, address: &Address, user_only: bool) {
-        let address = self.local.router.rewrite(Context::Local, address);
+        let mut address = self.local.router.rewrite(Context::Local, address);
+        if !inner.unmatched.is_empty() && self.propagates(inner.source) {
+            let mut text = address.as_bytes().to_owned();
+            text.splice(address.local().len()..address.local().len(), inner.unmatched.iter().copied());
+            address = Address::new(text);
+        }
         let mut next = inner.clone();
         next.recipient.address = address.clone();
         let route = match self.local.router.resolve(&inner.sender, &address) {
@@ -173,6 +179,24 @@ impl Delivery<'_> {
             }
         }
         self.forwards.add(&inner.sender, inner, &address);
+    }
+
+    /// The extension of an address with its delimiter, empty without one.
+    fn extension(&self, address: &Address) -> BString {
+        let p = &self.local.parameters;
+        let at = address.extension_at(&p.recipient_delimiter, p.owner_request_special);
+        at.map_or_else(BString::default, |at| address.local()[at..].into())
+    }
+
+    /// Whether addresses that stand there get the extension that was left over (`propagate_unmatched_extensions`).
+    fn propagates(&self, source: Source) -> bool {
+        let p = &self.local.parameters;
+        match source {
+            Source::Envelope => false,
+            Source::Alias => p.propagate_alias,
+            Source::Forward => p.propagate_forward,
+            Source::Include => p.propagate_include,
+        }
     }
 
     /// The bare user name of an address: lower case, no extension.
@@ -272,6 +296,10 @@ impl Delivery<'_> {
             inner.source = Source::Forward;
             inner.rights = Some(identity);
             inner.forwarding = Some(name);
+            inner.unmatched = match pattern.contains("extension") {
+                true => BString::default(),
+                false => self.extension(&target.recipient.address),
+            };
             inner.delivered_to =
                 if self.local.parameters.frozen_delivered_to { target.delivered_to.clone() } else { target.recipient.address.clone() };
             self.list(&inner, target, &text, Some(user));

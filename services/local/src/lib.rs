@@ -90,6 +90,10 @@ struct Parameters {
     forward_expansion_filter: String,
     recipient_delimiter: String,
     owner_request_special: bool,
+    /// `propagate_unmatched_extensions`.
+    propagate_alias: bool,
+    propagate_forward: bool,
+    propagate_include: bool,
     expand_owner_alias: bool,
     require_home_directory: bool,
     reset_owner_alias: bool,
@@ -218,6 +222,8 @@ impl Parameters {
                 }
             }
         }
+        let propagate = config.text("propagate_unmatched_extensions")?;
+        let propagates = |feature: &str| split(&propagate).any(|word| word.eq_ignore_ascii_case(feature));
         let mailbox_size_limit = config.int("mailbox_size_limit")?;
         if mailbox_size_limit > 0 && mailbox_size_limit < config.int("message_size_limit")? {
             return Err(Fatal(String::from("main.cf configuration error: mailbox_size_limit is smaller than message_size_limit")));
@@ -237,6 +243,9 @@ impl Parameters {
             forward_expansion_filter: config.text("forward_expansion_filter")?,
             recipient_delimiter: config.text("recipient_delimiter")?,
             owner_request_special: config.bool("owner_request_special")?,
+            propagate_alias: propagates("alias"),
+            propagate_forward: propagates("forward"),
+            propagate_include: propagates("include"),
             expand_owner_alias: config.bool("expand_owner_alias")?,
             require_home_directory: config.bool("require_home_directory")?,
             reset_owner_alias: config.bool("reset_owner_alias")?,

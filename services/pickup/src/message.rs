@@ -148,7 +148,7 @@ fn explain(rejected: &Rejected) -> (&str, bool) {
         Rejected::TooBig => ("message file too big", false),
         Rejected::Content { text, .. } => (text, false),
         Rejected::TooManyHops => ("too many hops", false),
-        Rejected::Lookup => ("address lookup error", true),
+        Rejected::Lookup => ("queue file write error", true),
         Rejected::NoRecipients => ("no recipients specified", false),
         Rejected::Other { dsn, text } => (text, dsn.starts_with('4')),
     }

@@ -47,6 +47,8 @@ impl Evaluation<'_> {
                 if transaction.sender.is_empty() {
                     let null = self.rules.null_key.clone();
                     on(maps, move |maps| maps.find(BStr::new(null.as_bytes()))).await
+                } else if let Some(refusal) = self.unresolved(subject) {
+                    return refusal;
                 } else {
                     let address = self.memory.sender_route.as_ref().map_or(&transaction.sender, |route| &route.recipient);
                     self.address_lookup(maps, address.clone()).await
@@ -55,6 +57,9 @@ impl Evaluation<'_> {
             Subject::Recipient => {
                 if name.is_empty() {
                     return Outcome::Dunno;
+                }
+                if let Some(refusal) = self.unresolved(subject) {
+                    return refusal;
                 }
                 let address = match &self.route {
                     Some(route) => route.recipient.clone(),
@@ -305,15 +310,4 @@ pub fn network_lookup(maps: &Maps, address: &BStr) -> Result<Option<BString>, Ta
         }
     }
     Ok(None)
-}
-
-/// A host by name, then by address.
-pub fn host_lookup(maps: &Maps, parents: bool, name: &BStr, address: Option<&BStr>) -> Result<Option<BString>, TableError> {
-    if let Some(value) = domain_lookup(maps, parents, name)? {
-        return Ok(Some(value));
-    }
-    match address {
-        Some(address) => network_lookup(maps, address),
-        None => Ok(None),
-    }
 }

@@ -9,15 +9,15 @@ use super::reply::{Reject, fit_dsn, split_dsn};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::warn;
-use posthaste_route::{Class, Route, RouteError};
+use posthaste_route::{Class, Route};
 use posthaste_smtp_protocol::server::notice;
 
 impl Evaluation<'_> {
     /// Resolves the sender of MAIL; a hopeless one is no address.
     pub async fn sender_address(&mut self) -> Outcome {
         let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
+        (self.memory.sender_route, self.memory.sender_unresolved) = (None, false);
         if transaction.sender.is_empty() {
-            self.memory.sender_route = None;
             return Outcome::Dunno;
         }
         match resolve(&self.rules.router, &Address::empty(), &transaction.sender).await {
@@ -26,12 +26,27 @@ impl Evaluation<'_> {
                 self.memory.sender_route = Some(route);
                 Outcome::Dunno
             }
-            Err(error) => self.resolve_failed(&transaction.sender, &error),
+            // MAIL is accepted: only what needs to know where the sender is fails for now.
+            Err(_) => {
+                self.memory.sender_unresolved = true;
+                Outcome::Dunno
+            }
         }
+    }
+
+    /// The refusal, if a check needs to know where the sender or recipient is, and a table had failed.
+    pub fn unresolved(&self, subject: Subject) -> Option<Outcome> {
+        let address = match subject {
+            Subject::Sender if self.memory.sender_unresolved => &self.session.transaction()?.sender,
+            Subject::Recipient if self.memory.recipient_unresolved => self.session.recipient()?,
+            _ => return None,
+        };
+        Some(Outcome::Reject(self.temporary_lookup_failure(address.as_bytes())))
     }
 
     /// Resolves the recipient of RCPT or VRFY.
     pub async fn recipient_address(&mut self) -> Outcome {
+        self.memory.recipient_unresolved = false;
         let Some(recipient) = self.session.recipient() else { return Outcome::Dunno };
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
@@ -41,7 +56,10 @@ impl Evaluation<'_> {
                 self.route = Some(route);
                 Outcome::Dunno
             }
-            Err(error) => self.resolve_failed(recipient, &error),
+            Err(_) => {
+                self.memory.recipient_unresolved = true;
+                Outcome::Dunno
+            }
         }
     }
 
@@ -52,13 +70,11 @@ impl Evaluation<'_> {
         Outcome::BadAddress
     }
 
-    fn resolve_failed(&self, address: &Address, error: &RouteError) -> Outcome {
-        warn!(self.rules.rewrite_log, "{error}");
-        Outcome::Reject(self.temporary_lookup_failure(address.as_bytes()))
-    }
-
     /// Whether the recipient is one of ours, or of a domain we relay for, and names no further hops.
     pub fn authorized_destination(&mut self) -> Result<bool, Outcome> {
+        if let Some(refusal) = self.unresolved(Subject::Recipient) {
+            return Err(refusal);
+        }
         let Some(route) = &self.route else { return Ok(false) };
         if route.routed && !self.rules.allow_untrusted_routing {
             return Ok(false);
@@ -91,6 +107,9 @@ impl Evaluation<'_> {
         if self.rules.no_unknown_recipient_checks {
             return Outcome::Dunno;
         }
+        if let Some(refusal) = self.unresolved(Subject::Recipient) {
+            return refusal;
+        }
         let Some(route) = self.route.take() else { return Outcome::Dunno };
         let outcome = self.unlisted(&route, Subject::Recipient).await;
         self.route = Some(route);
@@ -99,6 +118,9 @@ impl Evaluation<'_> {
 
     /// `reject_unlisted_sender`.
     pub async fn reject_unlisted_sender(&mut self) -> Outcome {
+        if let Some(refusal) = self.unresolved(Subject::Sender) {
+            return refusal;
+        }
         let Some(route) = self.memory.sender_route.take() else { return Outcome::Dunno };
         let outcome = self.unlisted(&route, Subject::Sender).await;
         self.memory.sender_route = Some(route);

@@ -132,6 +132,9 @@ impl Evaluation<'_> {
 
     /// `reject_unknown_sender_domain`, `reject_unknown_recipient_domain`.
     pub async fn reject_unknown_domain(&mut self, subject: Subject) -> Outcome {
+        if let Some(refusal) = self.unresolved(subject) {
+            return refusal;
+        }
         let route = if subject == Subject::Sender { self.memory.sender_route.as_ref() } else { self.route.as_ref() };
         let Some(route) = route else { return Outcome::Dunno };
         // Our own domains need not be in the DNS.

@@ -19,14 +19,12 @@ pub async fn on<T: Send + 'static>(
     spawn_blocking(move || work(&maps)).await.unwrap_or_else(|_| Err(TableError::new(&title, "the lookup was given up")))
 }
 
-/// Resolves an address, likewise, in the form that cleanup will give it: complete with domain.
+/// Completes and resolves an address, likewise.
 pub async fn resolve(router: &Arc<Router>, sender: &Address, address: &Address) -> Result<Route, RouteError> {
-    let rewritten = router.rewriter().rewrite_external(Context::Local, address.external_cow().as_ref());
-    let rewritten = rewritten.map(|text| Address::from_external(text.as_ref()));
-    let address = rewritten.as_ref().unwrap_or(address);
+    let address = router.rewrite(Context::Local, address);
     if !router.may_block() {
-        return router.resolve(sender, address);
+        return router.resolve(sender, &address);
     }
-    let (router, sender, address) = (Arc::clone(router), sender.clone(), address.clone());
+    let (router, sender) = (Arc::clone(router), sender.clone());
     spawn_blocking(move || router.resolve(&sender, &address)).await.unwrap_or_else(|_| Err(RouteError("the lookup was given up".into())))
 }

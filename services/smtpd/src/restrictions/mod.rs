@@ -115,8 +115,12 @@ pub struct Memory {
     sender: Option<Reject>,
     /// Where the present sender would be sent, from MAIL on.
     sender_route: Option<Route>,
+    /// That could not be found out: a table failed.
+    sender_unresolved: bool,
     /// Where the recipient of the present RCPT would be sent.
     recipient_route: Option<Route>,
+    /// That could not be found out: a table failed.
+    recipient_unresolved: bool,
     /// Names the present message for policy servers; empty until one is asked.
     instance: String,
 }
@@ -236,10 +240,9 @@ impl Rules {
         ip.is_some_and(|ip| self.own_addresses.contains(&ip))
     }
 
-    /// Whether a table has the client, by name or address.
+    /// Whether a table has the client's address, whatever it says of it.
     pub fn in_client_table(&self, maps: &Maps, client: &Client) -> bool {
-        let found = access::host_lookup(maps, self.access_parents, client.name.as_bstr(), Some(client.address.as_bstr()));
-        matches!(found, Ok(Some(_)))
+        matches!(maps.find(client.address.as_bstr()), Ok(Some(_)))
     }
 
     /// Makes a check for the engine.

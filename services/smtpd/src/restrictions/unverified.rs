@@ -63,6 +63,9 @@ impl Verification {
 impl Evaluation<'_> {
     /// Refuses an address to which mail could not be delivered.
     pub async fn reject_unverified(&mut self, subject: Subject) -> Outcome {
+        if let Some(refusal) = self.unresolved(subject) {
+            return refusal;
+        }
         let verification = &self.rules.verification;
         let (route, kind, dsn) = match subject {
             Subject::Sender => (self.memory.sender_route.as_ref(), &verification.sender, "1.7"),
