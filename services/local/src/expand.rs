@@ -61,7 +61,9 @@ impl Delivery<'_> {
         inner.depth += 1;
         inner.source = Source::Alias;
         inner.aliases.push(key.clone());
-        inner.unmatched = if key == name { BString::default() } else { self.extension(&target.recipient.address) };
+        // What an alias does not give on, a file that it includes cannot.
+        let keep = key != name && self.propagates(Source::Alias);
+        inner.unmatched = if keep { self.extension(&target.recipient.address) } else { BString::default() };
         if inner.rights.is_none() {
             inner.rights = rights;
         }

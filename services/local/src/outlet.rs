@@ -77,7 +77,8 @@ impl Delivery<'_> {
             size_limit: local.parameters.mailbox_size_limit,
             locking: &local.locking,
         };
-        let copy = Copy::mailbox(&target.sender, self.original_to(target), Some(target.delivered_to.clone()));
+        let delivered = local.parameters.prepend_delivered_header.file.then(|| target.delivered_to.clone());
+        let copy = Copy::mailbox(&target.sender, self.original_to(target), delivered);
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
             Ok(start) => {
@@ -93,7 +94,8 @@ impl Delivery<'_> {
             return self.sent(target, "deliverable", format!("delivers to {what}"));
         }
         let local = self.local;
-        let copy = Copy::maildir(&target.sender, self.original_to(target), Some(target.delivered_to.clone()));
+        let delivered = local.parameters.prepend_delivered_header.file.then(|| target.delivered_to.clone());
+        let copy = Copy::maildir(&target.sender, self.original_to(target), delivered);
         let limit = local.parameters.mailbox_size_limit;
         let result =
             self.rewound().and_then(|()| maildir::deliver(Path::new(path), owner, &local.host, limit, &copy, self.content, &local.log));

@@ -55,11 +55,11 @@ impl Delivery<'_> {
 
     fn mailbox(&mut self, target: &Target, name: &BString, user: Option<&User>) {
         let p = &self.local.parameters;
-        if self.transport(target, name, "mailbox_transport_maps", &self.local.mailbox_transport_maps, &p.mailbox_transport) {
+        if self.transport(target, name, &self.local.mailbox_transport_maps, &p.mailbox_transport) {
             return;
         }
         let Some(user) = user else {
-            if self.transport(target, name, "fallback_transport_maps", &self.local.fallback_transport_maps, &p.fallback_transport) {
+            if self.transport(target, name, &self.local.fallback_transport_maps, &p.fallback_transport) {
                 return;
             }
             if !p.luser_relay.is_empty() && target.depth < 50 {
@@ -92,12 +92,11 @@ impl Delivery<'_> {
     }
 
     /// Hands the recipient to the transport that the table or else the parameter names; false when neither does.
-    fn transport(&mut self, target: &Target, name: &BString, title: &str, maps: &Maps, parameter: &str) -> bool {
+    fn transport(&mut self, target: &Target, name: &BString, maps: &Maps, parameter: &str) -> bool {
         let found = match maps.find(name.as_bstr()) {
             Ok(found) => found,
-            Err(error) => {
-                warn!(self.local.log, "{error}");
-                self.failed(target, "4.3.0", format!("{title} lookup failure"));
+            Err(_) => {
+                self.failed(target, "4.3.0", "table lookup failure");
                 return true;
             }
         };
@@ -109,6 +108,7 @@ impl Delivery<'_> {
             Some(at) => (destination[..at].as_bstr(), destination[at + 1..].as_bstr()),
             None => (destination.as_bstr(), BStr::new("")),
         };
+        let nexthop = if nexthop.is_empty() { target.recipient.address.domain().unwrap_or_default() } else { nexthop };
         let (transport, nexthop) = (transport.to_str_lossy().into_owned(), BString::from(nexthop));
         self.pass(target, &transport, &nexthop);
         true
