@@ -15,7 +15,9 @@ pub struct BadAddress;
 /// them are not.
 pub fn extract(word: &[u8], strict: bool) -> Result<Address, BadAddress> {
     let bracketed = word.strip_prefix(b"<").and_then(|word| word.strip_suffix(b">"));
-    if strict && bracketed.is_none() {
+    // A `<` must be closed, and nothing may be left to escape after that.
+    let torn = word.starts_with(b"<") && (!word.contains(&b'>') || word.ends_with(b">\\"));
+    if torn || strict && bracketed.is_none() {
         return Err(BadAddress);
     }
     let text = bracketed.unwrap_or(word);
@@ -97,6 +99,7 @@ mod tests {
             "<x@y><z@y>",
             "<alice+ext'q;x@example.com>",
             "<a\\",
+            "<a@b>\\",
             "<a]@b>",
             "<a b:c@d>",
             "<x:<a@b>>",

@@ -1,4 +1,4 @@
-"""addresses and domains outside ASCII: maps, domains of this host, both forms of a domain, headers, limits of what can be sent on (S-SMTPD-24)"""
+"""addresses and domains outside ASCII: maps, domains of this host, both forms of a domain, headers, limits of what can be sent on (S-EXT-10)"""
 sink("a", "192.0.2.20:25")
 sink("b", "192.0.2.21:25", hostname="mx.example.net", ehlo=["PIPELINING", "8BITMIME", "DSN"])
 postmap("hash:/etc/postfix/virtual", """
