@@ -256,10 +256,9 @@ impl Settings {
         let own = config.own_addresses()?.into_iter().map(|own| own.address).chain(config.proxy_addresses()?).collect();
         let host_lookup = host_lookup(&r)?;
         let (dns_disabled, dnssec) = dns_level(&r)?;
-        let flags = Flags::parse(arguments)?;
         Ok(Settings {
             lmtp,
-            flags: Flags { original_to: flags.original_to && config.bool("enable_original_recipient")?, ..flags },
+            flags: Flags::parse(arguments)?,
             myhostname: config.text("myhostname")?,
             helo_name: r.text("smtp_helo_name", "lmtp_lhlo_name")?,
             timeouts: timeouts(&r)?,

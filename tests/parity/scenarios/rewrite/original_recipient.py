@@ -1,4 +1,4 @@
-"""enable_original_recipient = no: in local, virtual, pipe and lmtp (S-REWRITE-16); pipe flags that need one recipient at a time"""
+"""enable_original_recipient = no: in local, virtual and pipe, not in lmtp (S-REWRITE-16); pipe flags that need one recipient at a time"""
 main("""
     enable_original_recipient = no
     virtual_alias_maps = inline:{ {virt@example.com=bob@example.com}, {piped@example.com=x@p.example}, {lm@example.com=x@l.example},
