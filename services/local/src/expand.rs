@@ -250,17 +250,21 @@ impl Delivery<'_> {
         }
         let identity = Identity { uid: user.uid, gid: user.gid };
         let filter = &self.local.parameters.forward_expansion_filter;
-        let paths = self.local.parameters.forward_path.iter().map(|pattern| self.expand_for(pattern, filter, target, Some(user)));
-        let mut paths: Vec<PathBuf> = paths.map(PathBuf::from).collect();
+        // Each with whether the extension is in its name.
+        let paths = self.local.parameters.forward_path.iter().map(|pattern| {
+            let path = self.expand_for(pattern, filter, target, Some(user));
+            (PathBuf::from(path), pattern.contains("extension"))
+        });
+        let mut paths: Vec<_> = paths.collect();
         // Mostly there is no such file: all are looked for with one change of the user.
         let found = as_user(identity, || {
             let mut found = Vec::new();
-            for path in paths.drain(..) {
+            for (path, matched) in paths.drain(..) {
                 match read_dot_forward(&path, user.uid) {
                     Err(Refused::Missing) => {}
                     other => {
                         let end = other.is_ok();
-                        found.push((path, other));
+                        found.push((path, matched, other));
                         if end {
                             break;
                         }
@@ -276,7 +280,7 @@ impl Delivery<'_> {
                 return false;
             }
         };
-        for (path, text) in found {
+        for (path, matched, text) in found {
             let text = match text {
                 Ok(text) => text,
                 Err(Refused::Missing) => continue,
@@ -298,7 +302,7 @@ impl Delivery<'_> {
             inner.source = Source::Forward;
             inner.rights = Some(identity);
             inner.forwarding = Some(name);
-            inner.unmatched = match pattern.contains("extension") {
+            inner.unmatched = match matched {
                 true => BString::default(),
                 false => self.extension(&target.recipient.address),
             };
