@@ -1,0 +1,36 @@
+"""Other people's mail servers for scenarios (the word `peer`): Debian's packages, unpacked in a cache folder, never installed: an installed Exim
+would want to be the host's own mail system."""
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from . import reference
+
+PACKAGES = {
+    "dovecot": ["dovecot-core", "dovecot-lmtpd", "dovecot-imapd", "dovecot-pop3d"],
+    "exim": ["exim4-daemon-light", "exim4-base"],
+}
+
+
+def folder():
+    return os.path.join(reference.cache_dir(), "peers")
+
+
+def fetch(name):
+    """Makes sure that the packages of a peer are unpacked in `folder()/name`."""
+    dest = os.path.join(folder(), name)
+    if os.path.exists(dest + "/.complete"):
+        return
+    print("parity: fetching", *PACKAGES[name], file=sys.stderr)
+    shutil.rmtree(dest, ignore_errors=True)
+    os.makedirs(dest)
+    with tempfile.TemporaryDirectory() as tmp:
+        os.chmod(tmp, 0o777)
+        subprocess.run(["apt-get", "-q", "download"] + PACKAGES[name], cwd=tmp, stdout=subprocess.DEVNULL, check=True)
+        for deb in glob.glob(tmp + "/*.deb"):
+            subprocess.run(["dpkg", "-x", deb, dest], check=True)
+    with open(dest + "/.complete", "w") as f:
+        f.write("ok\n")
