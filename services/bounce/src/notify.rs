@@ -216,8 +216,10 @@ impl Notifier {
     /// Makes one report and puts it into the queue, safely.
     fn make(&self, job: &Job<'_>) -> Result<Option<NewMessage>, Failure> {
         let notice = job.notice;
-        // RFC 3461 §6.2: only failures return the content, and only if the sender did not decline.
-        let whole = job.purpose == Purpose::Failure && !job.copy && notice.ret != 2;
+        // RFC 3461 §6.2: only failures return the content, and only if the sender did not decline. What the postmaster gets instead of an
+        // unknown sender is whole.
+        let copy = job.copy && !notice.sender.is_empty();
+        let whole = job.purpose == Purpose::Failure && !copy && notice.ret != 2;
         let headers = !whole || notice.content_length > self.settings.bounce_size_limit;
         let Some((id, accepted)) = self.write(job, headers, true)? else { return Ok(None) };
         job.text.warn(&self.log);
