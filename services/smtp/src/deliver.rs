@@ -435,6 +435,10 @@ impl Job<'_> {
         while let Some(stage) = tx.stage() {
             let reply = session.exchange(&mut out, stage, &self.opening()).await;
             let reply = match reply {
+                // The answer to QUIT says nothing of the message before.
+                Ok(reply) if session.garbled && stage == Stage::Dot && reply.code == 221 => {
+                    return (self.broken(session, stage, Broken::Lost, place), false);
+                }
                 Ok(reply) => reply,
                 Err(broken) => return (self.broken(session, stage, broken, place), false),
             };
@@ -566,7 +570,11 @@ impl Job<'_> {
 
     /// Recipients were refused: for good, or until the next server or the next try.
     fn refused(&mut self, recipients: &[u32], session: &Session, reply: &Reply, stage: Stage, place: Place<'_>) {
-        let problem = session.peer.said(reply, stage);
+        let mut problem = session.peer.said(reply, stage);
+        if session.garbled && !matches!(reply.class(), 4 | 5) {
+            // The reply to another command. No mail is returned for that.
+            problem.soften();
+        }
         if problem.is_soft() && !place.last {
             info!(self.agent.log, "{}: {}", self.request.id, problem.dsn.reason);
             self.problem = Some(problem);

@@ -34,6 +34,8 @@ pub struct Session {
     pub transcript: Option<Box<Transcript>>,
     /// Log the conversation (`-v`, `debug_peer_list`).
     verbose: bool,
+    /// The server said something without a reply code in answer to pipelined commands: replies may not belong to the commands they seem to.
+    pub garbled: bool,
     /// SASL has authenticated us.
     pub authenticated: bool,
 }
@@ -93,6 +95,7 @@ impl Session {
             deadline: None,
             transcript: opening.notices.map(|_| Box::default()),
             verbose: false,
+            garbled: false,
             authenticated: false,
         };
         this.verbose = this.is_debugged(opening);
@@ -360,6 +363,7 @@ impl Session {
                         transcript.garbage();
                     }
                     warn!(opening.log, "{}: non-ESMTP response from {peer}: {text}", opening.id);
+                    self.garbled |= self.features.pipelining;
                     if self.features.pipelining {
                         let maps = opening.settings.discard_maps.title();
                         warn!(

@@ -390,8 +390,8 @@ fn refusal(rejected: &Rejected) -> Refusal {
     Refusal { reply, class, log: false }
 }
 
-/// Posts a message of our own to the postmaster: `lines` are its header and body.
-pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BString]) -> Result<(), String> {
+/// Posts a message of our own to the postmaster, `to`: `lines` are its header and body.
+pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, to: &str, lines: &[BString]) -> Result<(), String> {
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
     let mut mail = QueueMail::new(smtpd, flags).map_err(|error| error.to_string())?;
     let id = mail.id();
@@ -402,7 +402,7 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, lines: &[BStrin
     mail.attribute("log_message_origin", b"local");
     mail.attribute("rewrite_context", b"local");
     mail.record(RecordType::SENDER, format!("{}@{}", settings.double_bounce, settings.myhostname).as_bytes().as_bstr());
-    mail.record(RecordType::RECIPIENT, BStr::new(settings.error_notice_recipient.as_bytes()));
+    mail.record(RecordType::RECIPIENT, BStr::new(to.as_bytes()));
     mail.record(RecordType::MESSAGE, BStr::new(b""));
     let head =
         [format!("Received: by {} ({})", settings.myhostname, settings.mail_name), format!("\tid {id}; {date}"), format!("Date: {date}")];

@@ -4,7 +4,7 @@ use crate::settings::Settings;
 use crate::{Smtpd, mail};
 use bstr::{BString, ByteSlice};
 use posthaste_log::warn;
-use posthaste_smtp_protocol::server::{Client, Transcript};
+use posthaste_smtp_protocol::server::{Client, Transcript, notice};
 use std::rc::Rc;
 
 /// Sends the transcript of a session if its trouble is of a class that the postmaster wants to hear of.
@@ -15,7 +15,8 @@ pub async fn send(smtpd: &Rc<Smtpd>, settings: &Settings, client: &Client, trans
     let label = client.label(settings.port_logging);
     let mut lines: Vec<BString> = [
         format!("From: Mail Delivery System <MAILER-DAEMON@{}>", settings.myhostname),
-        format!("To: Postmaster <postmaster@{}>", settings.myorigin),
+        // As in Postfix, the header names this one also when the message goes to `bounce_notice_recipient`.
+        format!("To: Postmaster <{}>", complete(&settings.error_notice_recipient, &settings.myorigin)),
         format!("Subject: {} SMTP server: errors from {label}", settings.mail_name),
         String::new(),
         "Transcript of session follows.".into(),
@@ -32,9 +33,16 @@ pub async fn send(smtpd: &Rc<Smtpd>, settings: &Settings, client: &Client, trans
     }
     lines.push(BString::default());
     lines.push("For other details, see the local mail logfile".into());
-    if let Err(error) = mail::post_notice(smtpd, settings, &lines).await {
+    let bounce = transcript.trouble & settings.notify & notice::BOUNCE != 0;
+    let to = if bounce { &settings.bounce_notice_recipient } else { &settings.error_notice_recipient };
+    if let Err(error) = mail::post_notice(smtpd, settings, to, &lines).await {
         warn!(smtpd.log, "postmaster notify: {error}");
     }
+}
+
+/// An address with a domain.
+fn complete(address: &str, origin: &str) -> String {
+    if address.contains('@') { address.to_owned() } else { format!("{address}@{origin}") }
 }
 
 /// ` In:  …` and ` Out: …`, folded at blanks after 78 columns, the rest indented by four.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub notify: u8,
     /// `error_notice_recipient`, for protocol, policy, resource and software.
     pub error_notice_recipient: String,
+    /// `bounce_notice_recipient`.
+    pub bounce_notice_recipient: String,
     pub myhostname: String,
     pub myorigin: String,
     pub mail_name: String,
@@ -95,6 +97,7 @@ impl Settings {
             overrides,
             notify: notify_classes(&config.text("notify_classes")?)?,
             error_notice_recipient: config.text("error_notice_recipient")?,
+            bounce_notice_recipient: config.text("bounce_notice_recipient")?,
             myhostname: config.text("myhostname")?,
             myorigin: config.text("myorigin")?,
             mail_name: config.text("mail_name")?,
@@ -124,7 +127,8 @@ fn notify_classes(value: &str) -> Result<u8, Fatal> {
                 "resource" => notice::RESOURCE,
                 "software" => notice::SOFTWARE,
                 "data" => notice::DATA,
-                "bounce" | "2bounce" | "delay" => 0,
+                "bounce" => notice::BOUNCE,
+                "2bounce" | "delay" => 0,
                 other => return Err(Fatal(format!("unknown notify_classes value \"{other}\" in \"{value}\""))),
             })
     })

@@ -523,7 +523,12 @@ impl<M: Message> Session<M> {
 
     fn no_recipients(&mut self) {
         let reply = self.no_recipients_reply();
+        let trouble = self.trouble;
         self.fail(reply);
+        // Recipients that were all refused are no fault in the protocol.
+        if self.transaction.is_some() {
+            self.trouble = trouble;
+        }
     }
 
     pub(super) fn no_recipients_reply(&self) -> &'static str {

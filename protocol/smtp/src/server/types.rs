@@ -468,6 +468,8 @@ pub mod notice {
     pub const RESOURCE: u8 = 4;
     pub const SOFTWARE: u8 = 8;
     pub const DATA: u8 = 16;
+    /// Mail for a user that does not exist was refused, where it might have been bounced.
+    pub const BOUNCE: u8 = 32;
 }
 
 /// How the end of a message went; the answer to [`Step::Finish`].

@@ -133,7 +133,10 @@ impl Evaluation<'_> {
         }
         match self.rules.recipients.find(route, subject).await {
             Ok(finding) => match self.unlisted_reply(route, subject, finding) {
-                Some(reject) => self.reject(reject),
+                Some(mut reject) => {
+                    reject.class = notice::BOUNCE;
+                    self.reject(reject)
+                }
                 None => Outcome::Dunno,
             },
             Err(_) => {

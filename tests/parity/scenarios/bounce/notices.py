@@ -11,10 +11,10 @@ main("""
     2bounce_notice_recipient = dave
     error_notice_recipient = errors
     double_bounce_sender = double
-    delay_warning_time = 1s
+    delay_warning_time = 3s
     queue_run_delay = 1s
-    minimal_backoff_time = 4s
-    maximal_backoff_time = 4s
+    minimal_backoff_time = 5s
+    maximal_backoff_time = 5s
     smtp_connection_cache_on_demand = no
     smtpd_error_sleep_time = 0
 """)
