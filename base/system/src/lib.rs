@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod interfaces;
 pub mod locks;
+pub mod mapping;
 pub mod process;
 pub mod signals;
 pub mod storage;

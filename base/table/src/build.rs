@@ -119,7 +119,7 @@ impl Build {
         match self.kind {
             Kind::Btree => Db::open(file, Method::Btree).and_then(|db| db.each(&mut add)),
             Kind::Hash => Db::open(file, Method::Hash).and_then(|db| db.each(&mut add)),
-            Kind::Cdb => cdb::Cdb::open(file).and_then(|db| db.each(&mut add)),
+            Kind::Cdb => cdb::Cdb::open(file, false).and_then(|db| db.each(&mut add)),
             Kind::Lmdb => lmdb::Lmdb::open(file).and_then(|db| db.each(&mut add)),
         }
         .map_err(fault)?;

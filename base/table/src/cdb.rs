@@ -6,6 +6,7 @@
 use crate::entries::Entries;
 use crate::file::reason;
 use crate::store::{Lock, Store, StoreError};
+use posthaste_system::mapping::Mapping;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
@@ -31,12 +32,16 @@ fn pair(bytes: &[u8]) -> Option<(u32, u32)> {
 const DAMAGED: &str = "damaged database file";
 
 impl Cdb {
-    pub fn open(file: File) -> Result<Cdb, String> {
+    /// `map`: by a memory map, see [`Store`].
+    pub fn open(file: File, map: bool) -> Result<Cdb, String> {
         // An empty file is what is left when a disk was full; tinycdb calls both a protocol error.
         if file.metadata().map_err(|e| reason(&e))?.len() < HEADER {
             return Err("Protocol error".into());
         }
-        Store::open(file, Lock::No, PART).map(Cdb)
+        match map.then(|| Mapping::of(&file)) {
+            Some(Ok(mapping)) => Ok(Cdb(Store::Mapped(mapping))),
+            _ => Store::open(file, Lock::No, PART).map(Cdb),
+        }
     }
 
     /// Whether the file must be opened again.

@@ -335,12 +335,12 @@ impl Indexed {
             other => other,
         };
         let path = PathBuf::from(format!("{name}.{suffix}"));
-        let own_kind = kind.to_owned();
+        let (own_kind, map) = (kind.to_owned(), context.settings.map_files);
         let file = Followed::open(&path, context, open_database_error, move |file, path| {
             match &*own_kind {
                 "btree" => Db::open(file, Method::Btree).map(Index::Db),
                 "hash" => Db::open(file, Method::Hash).map(Index::Db),
-                "cdb" => Cdb::open(file).map(Index::Cdb),
+                "cdb" => Cdb::open(file, map).map(Index::Cdb),
                 _ => Lmdb::open(file).map(Index::Lmdb),
             }
             .map(|index| (index, Nulls(AtomicU8::new(Nulls::UNKNOWN))))

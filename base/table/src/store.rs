@@ -1,12 +1,14 @@
 //! The bytes of an indexed file: small files whole in memory; of large ones each page from when it is read first, so that further lookups in
 //! it cost no system call.
 //!
-//! A memory map would do the same with less, but a file that is cut short by someone else would then kill the process. And Postfix's postmap
+//! A memory map would do the same with less, but a file that is cut short by someone else would then kill the process; so only short-lived
+//! commands map files, and only those that are replaced and never written in place. And Postfix's postmap
 //! writes `.db` and `.lmdb` files in place: pages from before and after that must not be mixed. So each page is read under the lock that
 //! postmap respects, and only if the file is still what it was when it was opened; else the store is [stale](Store::is_stale), and whoever
 //! uses it opens the file again.
 
 use crate::file::reason;
+use posthaste_system::mapping::Mapping;
 use rustix::fs::FlockOperation;
 use std::borrow::Cow;
 use std::fs::File;
@@ -63,6 +65,7 @@ pub(crate) enum StoreError {
 /// See the module's text.
 pub(crate) enum Store {
     Memory(Vec<u8>),
+    Mapped(Mapping),
     Paged(Paged),
 }
 
@@ -112,10 +115,8 @@ impl Store {
     /// `len` bytes from `at`; borrowed if they lie on one page that is kept.
     pub fn read(&self, at: u64, len: usize) -> Result<Cow<'_, [u8]>, StoreError> {
         match self {
-            Store::Memory(bytes) => {
-                let slice = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
-                slice.map(Cow::Borrowed).ok_or(StoreError::Outside)
-            }
+            Store::Memory(bytes) => slice(bytes, at, len),
+            Store::Mapped(bytes) => slice(bytes, at, len),
             Store::Paged(paged) => paged.read(at, len),
         }
     }
@@ -124,6 +125,11 @@ impl Store {
     pub fn is_stale(&self) -> bool {
         matches!(self, Store::Paged(paged) if paged.stale.load(Ordering::Relaxed))
     }
+}
+
+fn slice(bytes: &[u8], at: u64, len: usize) -> Result<Cow<'_, [u8]>, StoreError> {
+    let slice = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(len)?));
+    slice.map(Cow::Borrowed).ok_or(StoreError::Outside)
 }
 
 impl Paged {
