@@ -20,6 +20,9 @@ test:        ## all tests; installs what they need when root
 install: build ## lay down DESTDIR as Debian's Postfix is laid out
 	@conf/install $(OUT) "$(DESTDIR)"
 
+deb:         ## a Debian package, in the target folder
+	@$(MAKE) -s build PROFILE=$(PROFILE) && packaging/deb $(OUT) $(TARGET)
+
 man:         ## the manual pages, into the target folder
 	@$(MAKE) -s build PROFILE=$(PROFILE) && rm -rf $(OUT)/man && $(OUT)/posthaste --man $(OUT)/man && $(OUT)/posthasted --man $(OUT)/man && echo $(OUT)/man
 
@@ -42,4 +45,4 @@ bench:       ## the benchmark beside Debian's Postfix (root)
 fmt:         ## format the source
 	cargo fmt --all
 
-.PHONY: help build run test install man features addresses bench fmt fuzz parity-fuzz
+.PHONY: help build run test install deb man features addresses bench fmt fuzz parity-fuzz

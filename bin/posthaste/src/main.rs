@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         "postmulti" => posthaste_cmd_postmulti::main(arguments),
         "postlog" => posthaste_cmd_postlog::main(arguments),
         "postsuper" => posthaste_cmd_postsuper::main(arguments),
+        "qshape" => posthaste_cmd_qshape::main(arguments),
         "smtp-sink" => posthaste_cmd_smtp_sink::main(arguments),
         "smtp-source" => posthaste_cmd_smtp_source::main(arguments),
         other => {

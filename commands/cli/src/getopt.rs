@@ -86,6 +86,25 @@ impl Iterator for Getopt {
     }
 }
 
+/// The options before the first operand, and all words from that on: what follows a command is the command's own. `taking`: the options with
+/// an argument.
+pub fn until_operand(arguments: Vec<OsString>, taking: &[char]) -> (Vec<OsString>, Vec<OsString>) {
+    let mut at = 1;
+    while let Some(word) = arguments.get(at).and_then(|word| word.to_str()).filter(|word| word.starts_with('-') && word.len() > 1) {
+        at += 1;
+        if word == "--" {
+            break;
+        }
+        // An argument is the next word, unless it is joined.
+        let takes_next = word[1..].find(taking).is_some_and(|found| found + 2 == word.len());
+        at += usize::from(takes_next);
+    }
+    let operands = arguments.get(at..).unwrap_or_default().to_vec();
+    let mut options = arguments;
+    options.truncate(at);
+    (options, operands)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

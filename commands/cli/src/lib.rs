@@ -18,7 +18,7 @@ mod getopt;
 pub mod roff;
 mod start;
 
-pub use getopt::{BadOption, Getopt};
+pub use getopt::{BadOption, Getopt, until_operand};
 pub use start::{early, show_interfaces, start, start_set_gid};
 
 use std::fmt::Write as _;

@@ -2,6 +2,7 @@
 
 use crate::check::{self, DIRECTORIES, Owner};
 use crate::{Failed, Place, print};
+use posthaste_config::edit::{Change, edit_main, replace};
 use posthaste_config::master_cf::MasterFile;
 use posthaste_config::system_reason;
 use posthaste_log::{fatal, info, warn};
@@ -30,6 +31,76 @@ const ENTRIES: [(&str, &str, &str, &str); 14] = [
 
 const POSTLOG: &str = "postlog   unix-dgram n  -       n       -       1       postlogd";
 
+/// Commands, in `command_directory`.
+const PROGRAMS: [&str; 15] = [
+    "postalias",
+    "postcat",
+    "postconf",
+    "postfix",
+    "posthaste",
+    "postkick",
+    "postlock",
+    "postlog",
+    "postmap",
+    "postmulti",
+    "postsuper",
+    "qshape",
+    "sendmail",
+    "smtp-sink",
+    "smtp-source",
+];
+
+/// Settings of main.cf that an installation may give with `name=value`.
+const SETTINGS: [&str; 15] = [
+    "command_directory",
+    "daemon_directory",
+    "data_directory",
+    "html_directory",
+    "mail_owner",
+    "mailq_path",
+    "manpage_directory",
+    "meta_directory",
+    "newaliases_path",
+    "queue_directory",
+    "readme_directory",
+    "sample_directory",
+    "sendmail_path",
+    "setgid_group",
+    "shlib_directory",
+];
+
+/// Takes the `name=value` words out of the arguments and writes them into main.cf; `true` when there were any.
+pub fn take_settings(place: &Place, words: &mut Vec<String>) -> Result<bool, Failed> {
+    let given: Vec<String> = words.extract_if(.., |word| word.contains('=')).collect();
+    let mut settings = Vec::new();
+    for word in &given {
+        let Some((name, value)) = word.split_once('=').filter(|(name, _)| SETTINGS.contains(name)) else {
+            return Err(fail(place, &format!("{word}: not a setting of an installation; these are: {}", SETTINGS.join(" "))));
+        };
+        if value.is_empty() || value.contains(char::is_whitespace) {
+            return Err(fail(place, &format!("{name} needs a value without white space: \"{value}\"")));
+        }
+        settings.push((name.to_owned(), value.to_owned()));
+    }
+    set_parameters(place, settings)?;
+    Ok(!given.is_empty())
+}
+
+/// Sets parameters in main.cf; comments and order stay, and the file is replaced as a whole.
+pub fn set_parameters(place: &Place, settings: impl IntoIterator<Item = (String, String)>) -> Result<(), Failed> {
+    let changes: Vec<Change> = settings.into_iter().map(|(name, value)| Change::Set(name, value)).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let path = place.directory.join("main.cf");
+    let replaced = replace(&path).and_then(|file| {
+        let (text, warnings) = edit_main(&file.current()?, &path.to_string_lossy(), &changes);
+        warnings.iter().for_each(|warning| warn!(place.log, "{warning}"));
+        file.commit(&text)
+    });
+    replaced.map_err(|error| fail(place, &error.to_string()))
+}
+
 /// `post-install create-missing`, `set-permissions`, `upgrade-permissions`, `upgrade-configuration`; several at once.
 pub fn post_install(place: &Place, words: &[String]) -> Result<(), Failed> {
     if words.is_empty() {
@@ -40,8 +111,6 @@ pub fn post_install(place: &Place, words: &[String]) -> Result<(), Failed> {
             "create-missing" => check::create_missing(place)?,
             "set-permissions" | "upgrade-permissions" => set_permissions(place)?,
             "upgrade-configuration" => upgrade_configuration(place)?,
-            // name=value pairs are settings of main.cf in a new installation; postconf(1) writes them.
-            other if other.contains('=') => return Err(fail(place, &format!("post-install: set {other} with postconf -e first"))),
             other => return Err(fail(place, &format!("post-install: unknown action: {other}"))),
         }
     }
@@ -79,6 +148,14 @@ pub fn set_permissions(place: &Place) -> Result<(), Failed> {
     set(&place.data, mail, 0, 0o700);
     for name in ["main.cf", "master.cf"] {
         set(&place.directory.join(name), 0, 0, 0o644);
+    }
+    // Laid down by a user who is not root, programs would belong to that user.
+    let programs =
+        [&place.commands, &place.daemons].into_iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    for path in programs.map(|entry| entry.path()) {
+        if PROGRAMS.iter().any(|name| path.ends_with(name)) || path.starts_with(&place.daemons) {
+            set(&path, 0, 0, 0o755);
+        }
     }
     for name in ["postdrop", "postqueue"] {
         set(&place.commands.join(name), 0, group, 0o2755);

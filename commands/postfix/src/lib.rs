@@ -7,8 +7,9 @@ mod check;
 mod control;
 mod install;
 pub mod manual;
+mod tls;
 
-use posthaste_cli::Getopt;
+use posthaste_cli::{Getopt, until_operand};
 use posthaste_config::{Config, directory};
 use posthaste_log::{Kind, Logger, error, fatal};
 use posthaste_system::credentials::Identity;
@@ -50,6 +51,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     }
     posthaste_log::early(true, posthaste_log::on_terminal());
     let early = Logger::with_whole_tag("postfix");
+    let (arguments, operands) = until_operand(arguments, &['c']);
     let mut options = Getopt::new(arguments, "c:Dv");
     let (mut directory, mut verbose, mut debug) = (None, false, false);
     for option in options.by_ref() {
@@ -65,7 +67,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
             }
         }
     }
-    let operands: Vec<String> = options.operands().into_iter().map(|o| o.to_string_lossy().into_owned()).collect();
+    let mut operands: Vec<String> = operands.into_iter().map(|o| o.to_string_lossy().into_owned()).collect();
     // With `-c`, also one that a parent was given, the command is for that instance alone.
     if directory.is_none()
         && std::env::var_os("MAIL_CONFIG").is_none()
@@ -73,11 +75,14 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     {
         return status;
     }
-    let place = match Place::open(directory.as_deref(), verbose, debug, &early) {
-        Ok(place) => place,
-        Err(Failed) => return ExitCode::FAILURE,
-    };
-    match run(&place, &operands) {
+    let done = Place::open(directory.as_deref(), verbose, debug, &early).and_then(|mut place| {
+        let installs = ["post-install", "set-permissions", "upgrade-configuration", "upgrade-permissions"];
+        if operands.first().is_some_and(|command| installs.contains(&command.as_str())) && install::take_settings(&place, &mut operands)? {
+            place = Place::open(directory.as_deref(), verbose, debug, &early)?;
+        }
+        run(&place, &operands)
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed) => ExitCode::FAILURE,
     }
@@ -125,12 +130,13 @@ fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
         "start-fg" => control::start_in_foreground(place),
         "status" => control::status(place),
         "stop" => control::stop(place),
+        "tls" => tls::run(place, &operands[1..]),
         "upgrade-configuration" => install::upgrade_configuration(place),
         other => {
             fatal!(
                 place.log,
                 "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, \
-                 upgrade-configuration, logrotate)"
+                 upgrade-configuration, logrotate, tls)"
             );
             Err(Failed)
         }

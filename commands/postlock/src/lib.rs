@@ -1,6 +1,6 @@
 //! postlock(1): runs a command while a mailbox is locked, with the locks that local(8) uses.
 
-use posthaste_cli::{Getopt, Manual, Opt};
+use posthaste_cli::{Getopt, Manual, Opt, until_operand};
 use posthaste_config::{Config, directory, system_reason};
 use posthaste_delivery::mailbox::{Locking, Mailbox};
 use posthaste_log::{Logger, fatal};
@@ -57,7 +57,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 fn run(arguments: Vec<OsString>, log: &Logger) -> Result<u8, String> {
     let (mut directory, mut style) = (None, None);
-    let (options, operands) = split(arguments);
+    let (options, operands) = until_operand(arguments, &['c', 'l']);
     for option in Getopt::new(options, OPTIONS) {
         match option {
             Ok((b'c', value)) => directory = value.map(PathBuf::from),
@@ -97,24 +97,6 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<u8, String> {
 }
 
 const OPTIONS: &str = "c:l:v";
-
-/// Options end at the first operand: what follows belongs to the command.
-fn split(arguments: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
-    let mut at = 1;
-    while let Some(word) = arguments.get(at).and_then(|word| word.to_str()).filter(|word| word.starts_with('-') && word.len() > 1) {
-        at += 1;
-        if word == "--" {
-            break;
-        }
-        // The argument of `-c` or `-l` is the next word, unless it is joined.
-        let takes_next = word[1..].find(['c', 'l']).is_some_and(|found| found + 2 == word.len());
-        at += usize::from(takes_next);
-    }
-    let operands = arguments.get(at..).unwrap_or_default().to_vec();
-    let mut options = arguments;
-    options.truncate(at);
-    (options, operands)
-}
 
 fn locking(config: &Config, style: Option<&str>) -> Result<Locking, String> {
     let text = |error: posthaste_config::ConfigError| error.to_string();
