@@ -1,4 +1,4 @@
-//! Lookup tables in databases: the types `ldap`, `memcache`, `mongodb`, `mysql`, `pgsql`, `redis` and `sqlite`.
+//! Lookup tables in databases: the types `ldap`, `memcache`, `mysql`, `pgsql`, `redis` and `sqlite`.
 //!
 //! Only three programs use this crate: proxymap, postmap and postalias. They hand [`with_databases`] the [`Context`] with which they open tables;
 //! from then on [`posthaste_table::try_open`] knows these types. Every other program reaches such a table through proxymap, so that the client
@@ -23,12 +23,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails panics"))]
 
 pub mod config;
-#[cfg(any(feature = "ldap", feature = "memcache", feature = "mongodb", feature = "redis"))]
+#[cfg(any(feature = "ldap", feature = "memcache", feature = "redis"))]
 mod connection;
 pub mod expand;
 #[cfg(feature = "ldap")]
 mod ldap;
-#[cfg(any(feature = "ldap", feature = "mongodb"))]
+#[cfg(feature = "ldap")]
 mod md5;
 #[cfg(feature = "memcache")]
 mod memcache;
@@ -44,7 +44,7 @@ mod pgsql_tls;
 mod redis;
 #[cfg(any(feature = "mysql", feature = "pgsql"))]
 mod runtime;
-#[cfg(any(feature = "ldap", feature = "mongodb"))]
+#[cfg(feature = "ldap")]
 mod sasl;
 #[cfg(any(feature = "mysql", feature = "pgsql"))]
 mod servers;
