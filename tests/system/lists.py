@@ -68,7 +68,7 @@ post("li", "Subject: owned\n\nx\n")
 text = mail_about("alice", "owned")
 check("\nReturn-Path: <owner-li@example.com>" in text, f"S-LIST-03: members see the owner as sender: {text}")
 check(grep(r"postfix/qmgr: \w+: from=<owner-li@example.com>"), "S-LIST-03: so does the log")
-check("Subject: Undelivered Mail Returned to Sender" in box("dave") and "<gone@example.org>" in box("dave"), "S-LIST-03: the owner gets the report")
+check("Subject: Undelivered Mail Returned to Sender" in box("dave") and "<gone@example.org>" in box("dave"), "S-LIST-03, S-BOUNCE-08: the owner gets the report")
 check("MAILER-DAEMON" not in "\n".join("\n".join(r) for r in host.servers["mx1"].records), "S-LIST-03: the poster does not")
 check(grep(r"postfix/local: \w+: to=<li@example.com>, orig_to=<li>, .*status=sent \(forwarded as \w+\)"), f"S-LIST-01: forwarded as a new message: {grep('orig_to=<li>')}")
 # S-LIST-05

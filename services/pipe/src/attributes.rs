@@ -38,9 +38,18 @@ pub struct Attributes {
     pub size: Option<u64>,
 }
 
+/// Who no command may run as: the mail system itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// Of `mail_owner`.
+    pub uid: u32,
+    /// Of `setgid_group`.
+    pub gid: u32,
+}
+
 impl Attributes {
-    /// Reads them; an error is the text after `fatal: `. `owner` is the mail system's user, which may not run commands.
-    pub fn parse(arguments: &[String], owner: u32) -> Result<Attributes, String> {
+    /// Reads them; an error is the text after `fatal: `. `own`: as whom no command may run.
+    pub fn parse(arguments: &[String], own: Own) -> Result<Attributes, String> {
         let mut flags = String::new();
         let (mut identity, mut argv, mut directory, mut chroot, mut size) = (None, Vec::new(), None, None, None);
         let (mut end_of_line, mut null_sender) = (BString::from("\n"), String::from("MAILER-DAEMON"));
@@ -50,19 +59,19 @@ impl Attributes {
             match name {
                 "flags" => match value.chars().find(|c| !"BDFORXhqu.>".contains(*c)) {
                     None => value.clone_into(&mut flags),
-                    Some(c) => return Err(format!("unknown flag: {c} (ignoring remainder of flags)")),
+                    Some(c) => return Err(format!("unknown flag: {c} (ignored)")),
                 },
-                "user" => identity = Some(user(value, owner)?),
+                "user" => identity = Some(user(value, own)?),
                 "directory" => directory = Some(PathBuf::from(value)),
                 "chroot" => chroot = Some(PathBuf::from(value)),
                 "eol" => end_of_line = unescape(value),
                 "null_sender" => value.clone_into(&mut null_sender),
-                "size" => size = Some(value.parse().map_err(|_| format!("bad size: {value}"))?),
+                "size" => size = Some(value.parse().map_err(|_| format!("get_service_attr: bad size= value: {value}"))?),
                 "argv" => {
                     argv.push(template(value));
                     argv.extend(rest.by_ref().map(|a| template(a)));
                 }
-                _ => return Err(format!("unknown attribute name: {name}")),
+                _ => return Err(format!("unknown attribute name: {name}={value}")),
             }
         }
         Ok(Attributes {
@@ -83,17 +92,17 @@ impl Attributes {
     }
 }
 
-fn user(value: &str, owner: u32) -> Result<Identity, String> {
+fn user(value: &str, own: Own) -> Result<Identity, String> {
     let (name, group) = match value.split_once(':') {
         Some((name, group)) => (name, Some(group)),
         None => (value, None),
     };
     let found = users::by_name(name).map_err(|e| format!("user lookup for {name}: {e}"))?;
-    let found = found.ok_or_else(|| format!("unknown username: {name}"))?;
+    let found = found.ok_or_else(|| format!("get_service_attr: unknown username: {name}"))?;
     let gid = match group {
         Some(group) => {
             let found = users::group_by_name(group).map_err(|e| format!("group lookup for {group}: {e}"))?;
-            found.ok_or_else(|| format!("unknown group: {group}"))?.gid
+            found.ok_or_else(|| format!("get_service_attr: unknown group: {group}"))?.gid
         }
         None => found.gid,
     };
@@ -101,11 +110,14 @@ fn user(value: &str, owner: u32) -> Result<Identity, String> {
         return Err(String::from("user= command-line attribute specifies root privileges"));
     }
     if gid == 0 {
-        return Err(String::from("user= command-line attribute specifies privileged group id"));
+        return Err(String::from("user= command-line attribute specifies privileged group id 0"));
     }
     // In rootless mode there is but one user.
-    if found.uid == owner && Identity::effective().uid == 0 {
+    if found.uid == own.uid && Identity::effective().uid == 0 {
         return Err(format!("user= command-line attribute specifies mail system owner {name}"));
+    }
+    if gid == own.gid && Identity::effective().uid == 0 {
+        return Err(format!("user= command-line attribute specifies mail system postdrop group id {gid}"));
     }
     Ok(Identity { uid: found.uid, gid })
 }
@@ -210,7 +222,7 @@ mod tests {
     fn entry() {
         let arguments: Vec<String> =
             "flags=DRhu user=nobody eol=\\r\\n size=10 argv=/bin/x -f ${sender} argv=y".split(' ').map(String::from).collect();
-        let a = Attributes::parse(&arguments, 1).unwrap();
+        let a = Attributes::parse(&arguments, Own { uid: 1, gid: 1 }).unwrap();
         assert_eq!((a.flags.as_str(), a.end_of_line.as_slice(), a.size, a.argv.len()), ("DRhu", &b"\r\n"[..], Some(10), 4));
         for (wrong, why) in [
             ("argv=x", "missing user="),
@@ -221,7 +233,7 @@ mod tests {
             ("flags=Z user=nobody argv=x", "unknown flag"),
         ] {
             let arguments: Vec<String> = wrong.split(' ').map(String::from).collect();
-            let error = Attributes::parse(&arguments, 1).unwrap_err();
+            let error = Attributes::parse(&arguments, Own { uid: 1, gid: 1 }).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");
         }
     }

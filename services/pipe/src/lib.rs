@@ -2,7 +2,7 @@
 
 mod attributes;
 
-use attributes::{Attributes, Piece};
+use attributes::{Attributes, Own, Piece};
 use bstr::{BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_delivery::command::{Command, Ended, What, environment};
@@ -10,7 +10,7 @@ use posthaste_delivery::copy::Copy;
 use posthaste_delivery::delivered::Delivered;
 use posthaste_delivery::{Reporter, Timing};
 use posthaste_ipc::delivery::{Done, Dsn, Report, Request};
-use posthaste_log::{Logger, warn};
+use posthaste_log::{Logger, error, warn};
 use posthaste_queue::{Queue, Recipient};
 use posthaste_service::{Agent, Fatal, Setup, Spec};
 use posthaste_system::users;
@@ -22,13 +22,20 @@ use std::time::{Duration, SystemTime};
 /// Runs the daemon with the arguments of its master.cf entry.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     const SPEC: Spec = Spec { program: "pipe", privileged: true, connects: false, executes: true };
-    posthaste_service::run_agent::<Pipe>(SPEC, arguments)
+    posthaste_service::run_agent::<Entry>(SPEC, arguments)
+}
+
+/// The master.cf entry: what it says may make no sense, which costs the deliveries that want it, and is logged with each of them.
+struct Entry {
+    log: Logger,
+    reporter: Reporter,
+    service: String,
+    pipe: std::result::Result<Pipe, String>,
 }
 
 struct Pipe {
     log: Logger,
     queue: Queue,
-    reporter: Reporter,
     service: String,
     master_cf: PathBuf,
     attributes: Attributes,
@@ -54,31 +61,31 @@ impl Result {
     }
 }
 
-impl Agent for Pipe {
-    fn open(setup: &Setup) -> std::result::Result<Pipe, Fatal> {
+impl Agent for Entry {
+    fn open(setup: &Setup) -> std::result::Result<Entry, Fatal> {
         let config = &setup.config;
-        let owner = config.text("mail_owner")?;
-        let owner = users::by_name(&owner).map_err(|e| Fatal(format!("user lookup for {owner}: {e}")))?.map_or(u32::MAX, |u| u.uid);
-        let attributes = Attributes::parse(&setup.arguments, owner).map_err(Fatal)?;
+        let (owner, group) = (config.text("mail_owner")?, config.text("setgid_group")?);
+        let owner = users::by_name(&owner).map_err(|e| Fatal(format!("user lookup for {owner}: {e}")))?;
+        let group = users::group_by_name(&group).map_err(|e| Fatal(format!("group lookup for {group}: {e}")))?;
+        let own = Own { uid: owner.map_or(u32::MAX, |user| user.uid), gid: group.map_or(u32::MAX, |group| group.gid) };
         let queue = Queue::open(config)?;
-        Ok(Pipe {
-            log: setup.log.clone(),
-            reporter: Reporter::new(config, queue.clone(), setup.log.clone())?,
-            queue,
-            service: setup.service.clone(),
-            master_cf: config.directory().join("master.cf"),
-            attributes,
-            environment: environment(config)?,
-            queue_directory: config.queue_directory(),
-            time_limit: config.service_time(&setup.service, "time_limit")?,
-            delimiters: config.text("recipient_delimiter")?,
-            original_to: config.bool("enable_original_recipient")?,
-        })
+        let pipe = match Attributes::parse(&setup.arguments, own) {
+            Ok(attributes) => Ok(Pipe::open(setup, queue.clone(), attributes)?),
+            Err(text) => Err(text),
+        };
+        let reporter = Reporter::new(config, queue, setup.log.clone())?;
+        Ok(Entry { log: setup.log.clone(), reporter, service: setup.service.clone(), pipe })
     }
 
     fn deliver(&self, request: &Request, report: &mut dyn FnMut(Report)) -> Done {
         let timing = Timing { started: SystemTime::now(), connected: None };
-        let result = self.run(request);
+        let result = match &self.pipe {
+            Ok(pipe) => pipe.run(request),
+            Err(text) => {
+                error!(self.log, "{text}");
+                Result::failed("4.3.0", "unknown mail transport error")
+            }
+        };
         for index in 0..u32::try_from(request.recipients.len()).unwrap_or(u32::MAX) {
             let relay = self.service.as_bytes().as_bstr();
             let dsn = result.dsn.clone();
@@ -95,6 +102,22 @@ impl Agent for Pipe {
 }
 
 impl Pipe {
+    fn open(setup: &Setup, queue: Queue, attributes: Attributes) -> std::result::Result<Pipe, Fatal> {
+        let config = &setup.config;
+        Ok(Pipe {
+            log: setup.log.clone(),
+            queue,
+            service: setup.service.clone(),
+            master_cf: config.directory().join("master.cf"),
+            attributes,
+            environment: environment(config)?,
+            queue_directory: config.queue_directory(),
+            time_limit: config.service_time(&setup.service, "time_limit")?,
+            delimiters: config.text("recipient_delimiter")?,
+            original_to: config.bool("enable_original_recipient")?,
+        })
+    }
+
     fn run(&self, request: &Request) -> Result {
         let a = &self.attributes;
         if a.size.is_some_and(|limit| request.message_size > limit) {

@@ -699,12 +699,16 @@ fn edited_refusals() {
         settings.edit_refusal = Some(Box::new(|context, text| {
             assert_eq!(context.helo.unwrap(), "a");
             assert_eq!(context.sender.unwrap().to_string(), "a@x");
-            Some(format!("{text}\r\n{} see {} {}", &text[..3], context.client.address, context.recipient.unwrap()))
+            let recipient = context.recipient.map_or_else(String::new, |first| format!(" {first}"));
+            Some(format!("{text}\r\n{} see {}{recipient}", &text[..3], context.client.address))
         }));
     });
     run.send("HELO a\r\n");
     run.send("MAIL FROM:<a@x>\r\n");
-    assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10 bad@x");
+    assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10");
+    // As in Postfix, the recipient is the first one that was accepted.
+    run.send("RCPT TO:<good@x>\r\n");
+    assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10 good@x");
 }
 
 /// The transcript for the postmaster, and that a long one without trouble is forgotten.

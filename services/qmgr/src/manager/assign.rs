@@ -26,9 +26,12 @@ struct Target {
 /// The result of resolving one recipient.
 pub type Resolved = (Recipient, Result<Route, RouteError>);
 
-/// Domains first, then local parts.
+/// Domains first, whatever their case, then whole addresses: `R@` before `bad1@` before `bad@`.
 fn by_domain(a: &Address, b: &Address) -> Ordering {
-    a.domain().cmp(&b.domain()).then_with(|| a.local().cmp(b.local()))
+    fn domain(address: &Address) -> impl Iterator<Item = u8> + '_ {
+        address.domain().unwrap_or_default().iter().map(u8::to_ascii_lowercase)
+    }
+    domain(a).cmp(domain(b)).then_with(|| a.as_bytes().cmp(b.as_bytes()))
 }
 
 pub(super) fn simple(status: &str, reason: &str) -> Dsn {
