@@ -55,6 +55,16 @@ time.sleep(1)
 ask("HELO c\nMAIL FROM:<a@b>\nQUIT")
 check(grep("warning: database /etc/postfix/t.db is older than source file /etc/postfix/t", 5), "a table older than its source")
 
+# S-TRAP-08: a main.cf that has lost the marks of its comments is refused, with the line; what runs goes on.
+was = open("/etc/postfix/main.cf").read()
+file("/etc/postfix/main.cf", "This is the configuration of our server\n" + was)
+for command in ("postconf -n", "postfix check", "postfix reload"):
+    r = quiet(command)
+    check(r.returncode == 1 and "/etc/postfix/main.cf, line 1: missing '=' after attribute name" in r.stdout + r.stderr + "".join(grep("line 1: missing")),
+          f"S-TRAP-08: {command}: {r.returncode} {r.stdout} {r.stderr}")
+check(ask("QUIT")[0].startswith("220"), "S-TRAP-08: and mail goes on")
+file("/etc/postfix/main.cf", was)
+
 # dont_remove: queue files, what was in maildrop, and logs of reports go to saved/.
 quiet("postconf -e dont_remove=1; postfix reload")
 time.sleep(1)
