@@ -44,6 +44,26 @@ for kind, name in (("hash", "t.db"), ("lmdb", "t.lmdb"), ("cdb", "t.cdb")):
     check(quiet(f"stat -c '%U %a' /tmp/own/{name}").stdout == "alice 600\n", f"{kind}: kept at a rebuild")
 check(quiet("ls /tmp/own").stdout.split() == ["t", "t.cdb", "t.db", "t.lmdb"], "nothing else is left there")
 
+# A long build shows on a terminal how far it has come, and in a pipe nothing.
+with open("/tmp/big", "w") as out:
+    out.writelines(f"user{i}@example{i % 97}.com box{i}\n" for i in range(800_000))
+quiet("mkdir -p /dev/pts; mount -t devpts devpts /dev/pts -o newinstance,ptmxmode=666; ln -sf pts/ptmx /dev/ptmx")
+ours, theirs = os.openpty()
+building = subprocess.Popen(["postmap", "lmdb:/tmp/big"], stderr=theirs, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+os.close(theirs)
+shown = ""
+try:
+    while part := os.read(ours, 4096):
+        shown += part.decode(errors="replace")
+except OSError:
+    # The terminal is closed with its last user.
+    pass
+building.wait()
+check("lmdb:/tmp/big [#" in shown and "%" in shown, f"a progress bar on a terminal: {shown[-200:]!r}")
+piped = quiet("postmap lmdb:/tmp/big")
+check(piped.returncode == 0 and piped.stdout + piped.stderr == "", "silent in a pipe")
+quiet("rm -f /tmp/big*")
+
 # Rebuilt again and again under readers, who see one table or the other: no key is ever missing.
 KINDS = ("hash", "btree", "lmdb", "cdb")
 
