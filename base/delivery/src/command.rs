@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 use posthaste_config::{Config, ConfigError, system_reason as reason};
 use posthaste_log::{Logger, fatal, warn};
 use posthaste_queue::Content;
-use posthaste_system::credentials::Identity;
+use posthaste_system::credentials::{Identity, as_user};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Read, Write};
@@ -127,15 +127,20 @@ impl Command {
     }
 
     fn prepare(&self) -> Result<std::process::Command, String> {
+        let by_shell = matches!(&self.what, What::Line(line) if self.shell.is_none() && needs_shell(line));
         let arguments: Vec<OsString> = match (&self.what, &self.shell) {
             (What::Arguments(arguments), _) => arguments.iter().map(|a| OsString::from_vec(a.to_vec())).collect(),
             (What::Line(line), Some(shell)) => shell.split_whitespace().map(OsString::from).chain([OsString::from(line)]).collect(),
-            (What::Line(line), None) if needs_shell(line) => ["/bin/sh", "-c", line].map(OsString::from).to_vec(),
+            (What::Line(line), None) if by_shell => ["/bin/sh", "-c", line].map(OsString::from).to_vec(),
             (What::Line(line), None) => line.split_whitespace().map(OsString::from).collect(),
         };
         let (program, rest) = arguments.split_first().ok_or_else(|| String::from("empty command"))?;
         let mut command = std::process::Command::new(program);
         command.args(rest).env_clear().process_group(0);
+        if by_shell {
+            // The name that stands before the shell's own complaints.
+            command.arg0("sh");
+        }
         posthaste_system::credentials::unblock_signals(&mut command);
         for (name, value) in &self.environment {
             command.env(OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()));
@@ -153,6 +158,13 @@ impl Command {
     }
 
     fn not_started(&self, error: &io::Error, log: &Logger) -> Ended {
+        if self.root.is_none()
+            && let Err(error) = self.enter_directory()
+        {
+            let (directory, Identity { uid, gid }) = (self.directory.display(), self.identity);
+            fatal!(log, "cannot change directory to \"{directory}\" for uid={uid} gid={gid}: {}", reason(&error));
+            return temporary(String::from("temporary failure"));
+        }
         let program = match &self.what {
             What::Line(line) => line.split_whitespace().next().unwrap_or_default().into(),
             What::Arguments(arguments) => arguments.first().cloned().unwrap_or_default(),
@@ -162,6 +174,17 @@ impl Command {
         fatal!(log, "{line}");
         let text = BString::from(format!("{}: fatal: {line}\n", self.program));
         with_output("4.3.0", "temporary failure".into(), &text)
+    }
+
+    /// Whether the working directory is there for the command's user.
+    fn enter_directory(&self) -> io::Result<()> {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        as_user(self.identity, || {
+            // With a slash at its end only a directory is found.
+            let mut path = self.directory.as_os_str().to_owned();
+            path.push("/");
+            accessat(CWD, &path, Access::EXEC_OK, AtFlags::EACCESS).map_err(io::Error::from)
+        })?
     }
 
     fn judge(&self, status: std::process::ExitStatus, output: &[u8]) -> Ended {
@@ -215,9 +238,13 @@ fn one_line(output: &[u8]) -> BString {
 /// The environment that every command gets: `export_environment` from ours (or the value it sets), and a safe search path.
 pub fn environment(config: &Config) -> Result<Vec<(BString, BString)>, ConfigError> {
     let mut all = vec![(BString::from("PATH"), BString::from("/usr/bin:/bin"))];
-    for item in config.text("export_environment")?.split([',', ' ', '\t', '\n']).filter(|i| !i.is_empty()) {
+    for item in posthaste_config::split_list(&config.text("export_environment")?) {
+        let item = match posthaste_config::braced(item) {
+            Some(inner) => inner.map_err(|e| ConfigError::Bad(format!("export_environment: {e}")))?,
+            None => item,
+        };
         match item.split_once('=') {
-            Some((name, value)) => all.push((name.into(), value.into())),
+            Some((name, value)) => all.push((name.trim_end().into(), value.trim_start().into())),
             None => {
                 if let Some(value) = std::env::var_os(item) {
                     all.push((item.into(), value.into_vec().into()));

@@ -60,12 +60,18 @@ fn deliver_as(
 
 fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
     let open = || File::options().write(true).create_new(true).mode(0o600).open(tmp);
+    let group = rustix::process::getegid().as_raw();
     match open() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let mut builder = DirBuilder::new();
             builder.mode(0o700).recursive(true);
             for part in ["tmp", "new", "cur"] {
-                builder.create(folder.join(part))?;
+                let part = folder.join(part);
+                builder.create(&part)?;
+                // A parent with the set-group-id bit gave it another group.
+                if std::fs::metadata(&part)?.gid() != group {
+                    std::os::unix::fs::chown(&part, None, Some(group))?;
+                }
             }
             sync_parent(folder);
             sync_parent(tmp.parent().unwrap_or(folder));

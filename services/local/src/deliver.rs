@@ -8,6 +8,7 @@ use posthaste_address::Address;
 use posthaste_delivery::Timing;
 use posthaste_delivery::delivered::Delivered;
 use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_RECORD};
+use posthaste_log::warn;
 use posthaste_queue::{Content, Notify, Recipient};
 use posthaste_system::credentials::Identity;
 use std::collections::HashSet;
@@ -31,12 +32,12 @@ pub(crate) struct Target {
     pub source: Source,
     /// The aliases that have been expanded on the way here.
     pub aliases: Vec<BString>,
-    /// The extension, delimiter included, that the name of the alias or `.forward` file being expanded did not have.
-    pub unmatched: BString,
     /// The user whose `.forward` is being expanded.
     pub forwarding: Option<BString>,
     /// An `owner-` alias gave its sender: what comes of this is sent anew.
     pub owned: bool,
+    /// Delimiter and extension that the last expansion left over.
+    pub unmatched: Option<BString>,
     /// Expansions on the way here.
     pub depth: u32,
 }
@@ -123,13 +124,18 @@ impl Delivery<'_> {
             rights: None,
             source: Source::Envelope,
             aliases: Vec::new(),
-            unmatched: BString::default(),
             forwarding: None,
             owned: false,
+            unmatched: None,
             depth: 0,
         };
         if self.delivered.contains(&recipient.address) {
             return self.failed(&target, "5.4.6", format!("mail forwarding loop for {}", recipient.address));
+        }
+        let p = &self.local.parameters;
+        let at = recipient.address.extension_at(&p.recipient_delimiter, p.owner_request_special);
+        if at.is_some_and(|at| recipient.address.local()[at..].contains(&b'/')) {
+            warn!(self.local.log, "{}: address with illegal extension: {}", self.request.id, recipient.address.local());
         }
         self.recipient(&target);
         self.send_forwards(&target);
@@ -140,12 +146,32 @@ impl Delivery<'_> {
 
     /// Alias, or else user.
     pub fn recipient(&mut self, target: &Target) {
+        if !self.alias_of(target) {
+            self.user_of(target);
+        }
+    }
+
+    /// Expands the name, if it is an alias.
+    pub fn alias_of(&mut self, target: &Target) -> bool {
         if target.depth > DEEPEST {
-            return self.failed(target, "5.4.6", format!("mail forwarding loop for {}", target.recipient.address));
+            self.failed(target, "5.4.6", format!("mail forwarding loop for {}", target.recipient.address));
+            return true;
         }
-        if !self.alias(target) {
-            self.user(target);
+        self.alias(&self.thawed(target))
+    }
+
+    /// Delivers to the name, which is no alias.
+    pub fn user_of(&mut self, target: &Target) {
+        self.user(&self.thawed(target));
+    }
+
+    /// The target with its own address in `Delivered-To:`, unless that keeps the first one (`frozen_delivered_to`).
+    fn thawed(&self, target: &Target) -> Target {
+        let mut current = target.clone();
+        if !self.local.parameters.frozen_delivered_to {
+            current.delivered_to = target.recipient.address.clone();
         }
+        current
     }
 
     /// The last report of a recipient that was expanded: everything has been told by then, but that it was expanded, to a sender who

@@ -28,10 +28,25 @@ pub(crate) enum Source {
     Include,
 }
 
+/// The local part of an address, in lower case, and what it is made of. An extension with a slash in it is dropped, from `local` too: it
+/// stands in names of files, and must not lead elsewhere.
+pub(crate) struct Parts {
+    pub local: BString,
+    pub user: BString,
+    pub extension: Option<BString>,
+}
+
+impl Parts {
+    /// Delimiter and extension, as `propagate_unmatched_extensions` appends them.
+    fn unmatched(&self) -> Option<BString> {
+        self.extension.as_ref().map(|_| BString::from(&self.local[self.user.len()..]))
+    }
+}
+
 impl Delivery<'_> {
     /// Expands the alias of this name; false when there is none, and the name may be a user's.
     pub fn alias(&mut self, target: &Target) -> bool {
-        let name = BString::from(target.recipient.address.local().to_ascii_lowercase());
+        let name = self.parts(&target.recipient.address).local;
         // Found in its own expansion: the user is meant.
         if name.is_empty() || target.aliases.last() == Some(&name) {
             return false;
@@ -46,6 +61,7 @@ impl Delivery<'_> {
             }
         };
         let (key, value, rights) = found;
+        let parts = self.parts(&target.recipient.address);
         if target.aliases.contains(&key) {
             let last = target.aliases.last().cloned().unwrap_or_default();
             if last == key {
@@ -62,13 +78,10 @@ impl Delivery<'_> {
         inner.source = Source::Alias;
         inner.aliases.push(key.clone());
         // What an alias does not give on, a file that it includes cannot.
-        let keep = key != name && self.propagates(Source::Alias);
-        inner.unmatched = if keep { self.extension(&target.recipient.address) } else { BString::default() };
+        let keep = key == parts.user && self.local.parameters.propagate.alias;
+        inner.unmatched = if keep { parts.unmatched() } else { None };
         if inner.rights.is_none() {
             inner.rights = rights;
-        }
-        if !self.local.parameters.frozen_delivered_to {
-            inner.delivered_to = target.recipient.address.clone();
         }
         if let Err(error) = self.take_owner(&mut inner, &key) {
             warn!(self.local.log, "{error}");
@@ -86,10 +99,8 @@ impl Delivery<'_> {
         target: &Target,
         name: &BString,
     ) -> Result<Option<(BString, BString, Option<Identity>)>, posthaste_table::TableError> {
-        let p = &self.local.parameters;
-        let bare = Address::new(name.clone())
-            .split_extension(&p.recipient_delimiter, p.owner_request_special)
-            .map(|(bare, _)| BString::from(bare.local()));
+        let parts = self.parts(&target.recipient.address);
+        let bare = parts.extension.is_some().then_some(parts.user);
         for key in [Some(name.clone()), bare].into_iter().flatten() {
             if target.aliases.last() == Some(&key) {
                 return Ok(None);
@@ -107,7 +118,8 @@ impl Delivery<'_> {
     fn take_owner(&mut self, inner: &mut Target, key: &BString) -> Result<(), posthaste_table::TableError> {
         let mut owner = BString::from("owner-");
         owner.extend_from_slice(key);
-        for table in &self.local.aliases {
+        // Without owner_request_special the name means nothing.
+        for table in self.local.aliases.iter().filter(|_| self.local.parameters.owner_request_special) {
             if let Some(value) = table.maps.find(owner.as_bstr())? {
                 let address = if self.local.parameters.expand_owner_alias {
                     match parse(&value).into_iter().next() {
@@ -121,13 +133,14 @@ impl Delivery<'_> {
                 // Bounces go to the owner now, who knows nothing of the wishes of the first sender.
                 inner.owned = true;
                 self.has_owner |= inner.depth == 1;
+                inner.recipient.original = Address::empty();
                 inner.recipient.notify = Notify::default();
                 inner.recipient.dsn_orcpt = BString::default();
                 return Ok(());
             }
         }
         if self.local.parameters.reset_owner_alias {
-            inner.sender = self.request.sender.clone();
+            // The sender stays the list's.
             inner.owned = false;
         }
         Ok(())
@@ -155,10 +168,10 @@ impl Delivery<'_> {
     /// An address in a list: delivered here when it is a local one in an alias, otherwise sent on as a new message.
     fn address(&mut self, inner: &Target, address: &Address, user_only: bool) {
         let mut address = self.local.router.rewrite(Context::Local, address);
-        if !inner.unmatched.is_empty() && self.propagates(inner.source) {
-            let mut text = address.as_bytes().to_owned();
-            text.splice(address.local().len()..address.local().len(), inner.unmatched.iter().copied());
-            address = Address::new(text);
+        if let Some(extension) = &inner.unmatched
+            && self.local.parameters.propagate.contains(inner.source)
+        {
+            address = with_extension(&address, extension);
         }
         let mut next = inner.clone();
         next.recipient.address = address.clone();
@@ -176,36 +189,34 @@ impl Delivery<'_> {
             if user_only || inner.forwarding.as_ref() == Some(&name) {
                 return self.mailbox_of(&next, &name);
             }
+            // An alias is expanded here, wherever it stands; a user of a list that has an owner, or is in a file, gets a new message.
+            if self.alias_of(&next) {
+                return;
+            }
             if inner.source == Source::Alias && !inner.owned {
-                return self.recipient(&next);
+                return self.user_of(&next);
             }
         }
         self.forwards.add(&inner.sender, inner, &address);
     }
 
-    /// The extension of an address with its delimiter, empty without one.
-    fn extension(&self, address: &Address) -> BString {
+    /// The parts of an address that name a user, an alias, or a file.
+    pub fn parts(&self, address: &Address) -> Parts {
         let p = &self.local.parameters;
-        let at = address.extension_at(&p.recipient_delimiter, p.owner_request_special);
-        at.map_or_else(BString::default, |at| address.local()[at..].into())
-    }
-
-    /// Whether addresses that stand there get the extension that was left over (`propagate_unmatched_extensions`).
-    fn propagates(&self, source: Source) -> bool {
-        let p = &self.local.parameters;
-        match source {
-            Source::Envelope => false,
-            Source::Alias => p.propagate_alias,
-            Source::Forward => p.propagate_forward,
-            Source::Include => p.propagate_include,
+        let local = BString::from(address.local().to_ascii_lowercase());
+        let Some(at) = address.extension_at(&p.recipient_delimiter, p.owner_request_special) else {
+            return Parts { user: local.clone(), local, extension: None };
+        };
+        let (user, extension) = (BString::from(&local[..at]), BString::from(&local[at + 1..]));
+        if extension.contains(&b'/') {
+            return Parts { local: user.clone(), user, extension: None };
         }
+        Parts { local, user, extension: Some(extension) }
     }
 
     /// The bare user name of an address: lower case, no extension.
     pub fn user_name(&self, address: &Address) -> BString {
-        let p = &self.local.parameters;
-        let bare = address.split_extension(&p.recipient_delimiter, p.owner_request_special);
-        bare.as_ref().map_or(address, |(bare, _)| bare).local().to_ascii_lowercase().into()
+        self.parts(address).user
     }
 
     fn include(&mut self, inner: &Target, outer: &Target, path: &str) {
@@ -223,6 +234,10 @@ impl Delivery<'_> {
                 return self.failed(outer, status, configuration_error);
             }
         };
+        if meta.mode() & 0o002 != 0 {
+            warn!(log, ":include: file {path} is world writable");
+            return self.failed(outer, "5.3.5", configuration_error);
+        }
         let mut next = inner.clone();
         next.depth += 1;
         next.source = Source::Include;
@@ -250,12 +265,10 @@ impl Delivery<'_> {
         }
         let identity = Identity { uid: user.uid, gid: user.gid };
         let filter = &self.local.parameters.forward_expansion_filter;
-        // Each with whether the extension is in its name.
-        let paths = self.local.parameters.forward_path.iter().map(|pattern| {
-            let path = self.expand_for(pattern, filter, target, Some(user));
-            (PathBuf::from(path), pattern.contains("extension"))
-        });
-        let mut paths: Vec<_> = paths.collect();
+        // With each path, whether the extension is in it: then the file is meant for it, and it is not handed on.
+        let mut paths: Vec<(PathBuf, bool)> = (self.local.parameters.forward_path.iter())
+            .map(|pattern| (self.expand_for(pattern, filter, target, Some(user)).into(), pattern.contains("extension")))
+            .collect();
         // Mostly there is no such file: all are looked for with one change of the user.
         let found = as_user(identity, || {
             let mut found = Vec::new();
@@ -302,17 +315,18 @@ impl Delivery<'_> {
             inner.source = Source::Forward;
             inner.rights = Some(identity);
             inner.forwarding = Some(name);
-            inner.unmatched = match matched {
-                true => BString::default(),
-                false => self.extension(&target.recipient.address),
-            };
-            inner.delivered_to =
-                if self.local.parameters.frozen_delivered_to { target.delivered_to.clone() } else { target.recipient.address.clone() };
+            inner.unmatched = if matched { None } else { self.parts(&target.recipient.address).unmatched() };
             self.list(&inner, target, &text, Some(user));
             return true;
         }
         false
     }
+}
+
+/// The address with delimiter and extension at the end of its local part.
+fn with_extension(address: &Address, extension: &BString) -> Address {
+    let local = address.local();
+    Address::new([local, extension.as_slice(), &address.as_bytes()[local.len()..]].concat())
 }
 
 /// A name with the domain of another address.
@@ -389,22 +403,18 @@ fn read_lines(file: File) -> io::Result<Vec<u8>> {
 impl Delivery<'_> {
     /// Expands `$user`, `$home` and so on; characters that the filter does not list become `_`.
     pub fn expand_for(&self, pattern: &str, filter: &str, target: &Target, user: Option<&User>) -> String {
-        let p = &self.local.parameters;
         let address = &target.recipient.address;
-        let extension = address.split_extension(&p.recipient_delimiter, p.owner_request_special).map(|(_, extension)| extension);
+        let parts = self.parts(address);
         let mut lookup = |name: &str| -> Result<Option<Vec<u8>>, posthaste_config::expand::MacroError> {
             let value: Option<Vec<u8>> = match name {
-                "user" => Some(user.map_or_else(|| self.user_name(address).into(), |u| u.name.clone().into_bytes())),
+                "user" => Some(parts.user.to_vec()),
                 "home" => user.map(|u| u.home.as_os_str().as_bytes().to_vec()),
                 "shell" => user.map(|u| shell(u).as_os_str().as_bytes().to_vec()),
-                "domain" => address.domain().map(|d| d.to_vec()),
-                "local" => Some(address.local().to_vec()),
+                "domain" => address.domain().map(|d| d.to_ascii_lowercase()),
+                "local" => Some(parts.local.to_vec()),
                 "recipient" => Some(address.as_bytes().to_vec()),
-                "extension" => extension.as_ref().map(|e| e.to_vec()),
-                "recipient_delimiter" => address
-                    .extension_at(&p.recipient_delimiter, p.owner_request_special)
-                    .and_then(|at| address.as_bytes().get(at))
-                    .map(|c| vec![*c]),
+                "extension" => parts.extension.as_ref().map(|e| e.to_vec()),
+                "recipient_delimiter" => parts.extension.as_ref().and_then(|_| parts.local.get(parts.user.len())).map(|c| vec![*c]),
                 _ => None,
             };
             Ok(value.map(|bytes| filtered(&bytes, filter)))

@@ -45,14 +45,15 @@ struct Forward {
 }
 
 impl Forwards {
-    /// Adds an address; the same address twice for one sender is sent once.
+    /// Adds an address, unless one of the messages goes to it already.
     pub fn add(&mut self, sender: &Address, target: &Target, address: &Address) {
-        // With an owner of its own the list is a new beginning: no trace of the first recipient.
-        let original = if target.owned { Address::empty() } else { target.recipient.original.clone() };
+        if self.0.iter().flat_map(|f| &f.recipients).any(|r| r.address == *address) {
+            return;
+        }
         let recipient = Recipient {
             offset: None,
             address: address.clone(),
-            original,
+            original: target.recipient.original.clone(),
             dsn_orcpt: target.recipient.dsn_orcpt.clone(),
             notify: crate::deliver::for_member(target.recipient.notify),
         };
@@ -64,9 +65,7 @@ impl Forwards {
                 &mut self.0[last]
             }
         };
-        if !forward.recipients.iter().any(|r| r.address == *address) {
-            forward.recipients.push(recipient);
-        }
+        forward.recipients.push(recipient);
     }
 }
 
@@ -159,7 +158,7 @@ impl Delivery<'_> {
         line(format!("Received: by {} ({})", local.host, local.mail_name).as_bytes())?;
         line(format!("\tid {id}; {}", posthaste_queue::clock::mail_date(SystemTime::now())).as_bytes())?;
         if local.parameters.prepend_delivered_header.forward {
-            line(&[b"Delivered-To: ", forward.delivered_to.external().as_slice()].concat())?;
+            line(&[b"Delivered-To: ", forward.delivered_to.external().to_ascii_lowercase().as_slice()].concat())?;
         }
         copy_content(self.content, message)
     }

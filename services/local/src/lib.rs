@@ -16,6 +16,7 @@ mod pass;
 mod tokens;
 mod user;
 
+use crate::expand::Source;
 use bstr::BString;
 use posthaste_config::{Config, ConfigError};
 use posthaste_delivery::Reporter;
@@ -90,10 +91,6 @@ struct Parameters {
     forward_expansion_filter: String,
     recipient_delimiter: String,
     owner_request_special: bool,
-    /// `propagate_unmatched_extensions`.
-    propagate_alias: bool,
-    propagate_forward: bool,
-    propagate_include: bool,
     expand_owner_alias: bool,
     require_home_directory: bool,
     reset_owner_alias: bool,
@@ -103,6 +100,8 @@ struct Parameters {
     allow_mail_to_commands: Contexts,
     allow_mail_to_files: Contexts,
     prepend_delivered_header: Headers,
+    /// `propagate_unmatched_extensions`, as far as it is about lists.
+    propagate: Contexts,
     command_time_limit: Duration,
     mailbox_size_limit: Option<u64>,
     duplicate_filter_limit: usize,
@@ -114,6 +113,17 @@ struct Contexts {
     alias: bool,
     forward: bool,
     include: bool,
+}
+
+impl Contexts {
+    fn contains(self, source: Source) -> bool {
+        match source {
+            Source::Alias => self.alias,
+            Source::Forward => self.forward,
+            Source::Include => self.include,
+            Source::Envelope => false,
+        }
+    }
 }
 
 /// Which kinds of delivery get a `Delivered-To:` header (`prepend_delivered_header`).
@@ -226,7 +236,7 @@ impl Parameters {
         let propagates = |feature: &str| split(&propagate).any(|word| word.eq_ignore_ascii_case(feature));
         let mailbox_size_limit = config.int("mailbox_size_limit")?;
         if mailbox_size_limit > 0 && mailbox_size_limit < config.int("message_size_limit")? {
-            return Err(Fatal(String::from("main.cf configuration error: mailbox_size_limit is smaller than message_size_limit")));
+            return Err(Fatal(String::from("configuration error: mailbox_size_limit is smaller than message_size_limit")));
         }
         Ok(Parameters {
             mailbox_transport: config.text("mailbox_transport")?,
@@ -243,9 +253,6 @@ impl Parameters {
             forward_expansion_filter: config.text("forward_expansion_filter")?,
             recipient_delimiter: config.text("recipient_delimiter")?,
             owner_request_special: config.bool("owner_request_special")?,
-            propagate_alias: propagates("alias"),
-            propagate_forward: propagates("forward"),
-            propagate_include: propagates("include"),
             expand_owner_alias: config.bool("expand_owner_alias")?,
             require_home_directory: config.bool("require_home_directory")?,
             reset_owner_alias: config.bool("reset_owner_alias")?,
@@ -255,6 +262,7 @@ impl Parameters {
             allow_mail_to_commands: contexts("allow_mail_to_commands")?,
             allow_mail_to_files: contexts("allow_mail_to_files")?,
             prepend_delivered_header,
+            propagate: Contexts { alias: propagates("alias"), forward: propagates("forward"), include: propagates("include") },
             command_time_limit: config.time("command_time_limit")?,
             mailbox_size_limit: u64::try_from(mailbox_size_limit).ok().filter(|limit| *limit > 0),
             duplicate_filter_limit: usize::try_from(config.int("duplicate_filter_limit")?).unwrap_or(0),

@@ -1,8 +1,8 @@
 //! Where mail ends: mailboxes, files, commands.
 
 use crate::deliver::{Delivery, Target};
-use crate::expand::{Source, filtered, shell};
-use bstr::{BString, ByteSlice};
+use crate::expand::{filtered, shell};
+use bstr::BString;
 use posthaste_address::Address;
 use posthaste_delivery::command::{Command, Ended, What};
 use posthaste_delivery::copy::Copy;
@@ -10,7 +10,7 @@ use posthaste_delivery::mailbox::{Mailbox, MailboxError};
 use posthaste_delivery::maildir;
 use posthaste_ipc::delivery::Dsn;
 use posthaste_system::credentials::Identity;
-use posthaste_system::users::User;
+use posthaste_system::users::{self, User};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -77,8 +77,7 @@ impl Delivery<'_> {
             size_limit: local.parameters.mailbox_size_limit,
             locking: &local.locking,
         };
-        let delivered = local.parameters.prepend_delivered_header.file.then(|| target.delivered_to.clone());
-        let copy = Copy::mailbox(&target.sender, self.original_to(target), delivered);
+        let copy = Copy::mailbox(&target.sender, self.original_to(target), self.delivered_to(target));
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
             Ok(start) => {
@@ -94,8 +93,7 @@ impl Delivery<'_> {
             return self.sent(target, "deliverable", format!("delivers to {what}"));
         }
         let local = self.local;
-        let delivered = local.parameters.prepend_delivered_header.file.then(|| target.delivered_to.clone());
-        let copy = Copy::maildir(&target.sender, self.original_to(target), delivered);
+        let copy = Copy::maildir(&target.sender, self.original_to(target), self.delivered_to(target));
         let limit = local.parameters.mailbox_size_limit;
         let result =
             self.rewound().and_then(|()| maildir::deliver(Path::new(path), owner, &local.host, limit, &copy, self.content, &local.log));
@@ -105,7 +103,12 @@ impl Delivery<'_> {
         }
     }
 
-    /// For `X-Original-To:`.
+    /// The value of `Delivered-To:` in a mailbox or another file, where it is wanted.
+    fn delivered_to(&self, target: &Target) -> Option<Address> {
+        self.local.parameters.prepend_delivered_header.file.then(|| target.delivered_to.clone())
+    }
+
+    /// The value of `X-Original-To:`, where it is wanted.
     fn original_to<'t>(&self, target: &'t Target) -> Option<&'t Address> {
         self.local.parameters.enable_original_recipient.then_some(&target.recipient.original)
     }
@@ -117,7 +120,7 @@ impl Delivery<'_> {
     /// `/file/name` in an alias, `.forward` or `:include:`.
     pub fn file_destination(&mut self, inner: &Target, outer: &Target, path: &str, user: Option<&User>) {
         let allow = self.local.parameters.allow_mail_to_files;
-        if !allowed(inner.source, allow) {
+        if !allow.contains(inner.source) {
             return self.failed(outer, "5.7.1", "mail to file is restricted");
         }
         let rights = self.rights(inner, user);
@@ -131,8 +134,7 @@ impl Delivery<'_> {
             return self.sent(outer, "deliverable", format!("delivers to file: {path}"));
         }
         let local = self.local;
-        let delivered = local.parameters.prepend_delivered_header.file.then(|| inner.delivered_to.clone());
-        let copy = Copy::mailbox(&inner.sender, self.original_to(inner), delivered);
+        let copy = Copy::mailbox(&inner.sender, self.original_to(inner), self.delivered_to(inner));
         let mailbox = Mailbox {
             path: Path::new(path),
             open_as: rights,
@@ -154,7 +156,7 @@ impl Delivery<'_> {
     /// `|command` in an alias, `.forward` or `:include:`.
     pub fn command_destination(&mut self, inner: &Target, outer: &Target, line: &str, user: Option<&User>) {
         let allow = self.local.parameters.allow_mail_to_commands;
-        if !allowed(inner.source, allow) {
+        if !allow.contains(inner.source) {
             return self.failed(outer, "5.7.1", "mail to command is restricted");
         }
         let rights = self.rights(inner, user);
@@ -183,6 +185,12 @@ impl Delivery<'_> {
         }
         let local = self.local;
         let p = &local.parameters;
+        // Without a user, home and shell are those of the alias file's owner.
+        let owner = match (user, inner.rights) {
+            (None, Some(rights)) if rights == identity => users::by_uid(rights.uid).unwrap_or_default(),
+            _ => None,
+        };
+        let user = user.or(owner.as_ref());
         let directory = match p.command_execution_directory.as_str() {
             "" => local.queue_directory.clone(),
             pattern => PathBuf::from(self.expand_for(pattern, &p.execution_directory_expansion_filter, inner, user)),
@@ -216,23 +224,24 @@ impl Delivery<'_> {
     fn command_environment(&self, target: &Target, user: Option<&User>) -> Vec<(BString, BString)> {
         let p = &self.local.parameters;
         let address = &target.recipient.address;
-        let extension = address.split_extension(&p.recipient_delimiter, p.owner_request_special).map(|(_, extension)| extension);
+        let parts = self.parts(address);
         let origin = &self.request.origin;
         let mut all = self.local.environment.clone();
         let mut set = |name: &str, value: &[u8]| {
-            if !value.is_empty() {
+            // The null sender is a value, too.
+            if !value.is_empty() || name == "SENDER" {
                 all.push((name.into(), filtered(value, &p.command_expansion_filter).into()));
             }
         };
         if let Some(user) = user {
             set("SHELL", shell(user).as_os_str().as_bytes());
             set("HOME", user.home.as_os_str().as_bytes());
-            set("LOGNAME", user.name.as_bytes());
-            set("USER", user.name.as_bytes());
         }
-        set("LOCAL", address.local());
-        set("EXTENSION", extension.as_deref().map_or(b"", |e| e.as_slice()));
-        set("DOMAIN", address.domain().map_or(b"", |d| d.as_bytes()));
+        set("LOGNAME", &parts.user);
+        set("USER", &parts.user);
+        set("LOCAL", &parts.local);
+        set("EXTENSION", parts.extension.as_deref().map_or(b"", |e| e.as_slice()));
+        set("DOMAIN", &address.domain().map_or(Vec::new(), |d| d.to_ascii_lowercase()));
         set("RECIPIENT", address.as_bytes());
         set("ORIGINAL_RECIPIENT", target.recipient.original.as_bytes());
         set("SENDER", target.sender.as_bytes());
@@ -245,14 +254,5 @@ impl Delivery<'_> {
         set("SASL_USERNAME", &origin.sasl_username);
         set("ENVID", &self.request.envelope_id);
         all
-    }
-}
-
-fn allowed(source: Source, contexts: crate::Contexts) -> bool {
-    match source {
-        Source::Alias => contexts.alias,
-        Source::Forward => contexts.forward,
-        Source::Include => contexts.include,
-        Source::Envelope => false,
     }
 }

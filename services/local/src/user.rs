@@ -67,7 +67,7 @@ impl Delivery<'_> {
             }
             return self.failed(target, "5.1.1", format!("unknown user: \"{name}\""));
         };
-        if self.is_duplicate(&format!("mailbox:{}", user.name)) {
+        if self.is_duplicate(&format!("mailbox:{}", target.recipient.address.as_bytes().to_ascii_lowercase().as_bstr())) {
             return;
         }
         let command = match self.local.mailbox_command_maps.find(name.as_bstr()) {

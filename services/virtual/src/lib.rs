@@ -59,7 +59,7 @@ impl Agent for Virtual {
         let base = config.text("virtual_mailbox_base")?;
         let limit = config.int("virtual_mailbox_limit")?;
         if limit > 0 && limit < config.int("message_size_limit")? {
-            return Err(Fatal(String::from("main.cf configuration error: virtual_mailbox_limit is smaller than message_size_limit")));
+            return Err(Fatal(String::from("configuration error: virtual_mailbox_limit is smaller than message_size_limit")));
         }
         let maps = |name: &str| Ok::<_, Fatal>(Maps::open_flags(name, &config.text(name)?, OpenFlags::SECURE, config));
         let queue = Queue::open(config)?;

@@ -1,0 +1,18 @@
+"""docs/recipes/lists.md: mailing lists made of aliases; newaliases (S-RECIPE-28, S-RECIPE-70, S-BOUNCE-08)"""
+sink("mx1", "192.0.2.20:25", {"RCPT TO:<gone@": "550 5.1.1 no such user"})
+recipe("lists")
+start()
+for to in ("needlepoint", "needlepoint-request", "chess"):
+    mail("s@example.org", f"{to}@example.com", f"Subject: for {to}\n\nx\n")
+    settle()
+file("/etc/postfix/chess", "carol\n")
+mail("s@example.org", "chess@example.com", "Subject: a new member\n\nx\n")
+settle()
+sh("echo 'ringers: carol' >> /etc/postfix/lists; postalias -q ringers hash:/etc/postfix/lists; postalias -q needlepoint hash:/etc/postfix/lists")
+mail("s@example.org", "ringers@example.com", "Subject: too early\n\nx\n")
+sh("newaliases; postalias -q ringers hash:/etc/postfix/lists")
+reload()
+mail("s@example.org", "ringers@example.com", "Subject: now\n\nx\n")
+settle()
+sh("cd /var/mail; grep -HE '^(Subject|Return-Path|Final-Recipient|To):' * | sort")
+sinks(sort=True)
