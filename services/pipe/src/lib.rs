@@ -123,13 +123,6 @@ impl Pipe {
         if a.size.is_some_and(|limit| request.message_size > limit) {
             return Result::failed("5.2.3", "message too large");
         }
-        // These headers hold one address.
-        if request.recipients.len() > 1
-            && let Some(flag) = ['D', 'O'].into_iter().find(|flag| a.has(*flag))
-        {
-            warn!(self.log, "pipe flag `{flag}' requires {}_destination_recipient_limit = 1", self.service);
-            return Result::failed("4.3.5", "mail system configuration error");
-        }
         let arguments = match self.arguments(request) {
             Ok(arguments) => arguments,
             Err(name) => {
