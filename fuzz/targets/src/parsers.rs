@@ -1,6 +1,6 @@
 //! The smaller parsers.
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_address::list::AddressList;
 use posthaste_address::token::{Form, join, scan};
@@ -22,8 +22,11 @@ pub fn address(data: &[u8]) {
     for strict in [false, true] {
         if let Ok(address) = server::extract(data, strict) {
             assert!(!address.as_bytes().contains(&b'\n') || data.contains(&b'\n'), "nothing is made up");
-            let again = Address::from_external(&address.external());
-            assert!(again == address || data.iter().any(|c| !c.is_ascii_graphic()), "{address:?} {again:?}");
+            // What the tolerance for odd domains lets through is quoted for the log only.
+            let plain = |domain: &BStr| domain.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-'));
+            if address.domain().is_some_and(plain) && data.iter().all(u8::is_ascii_graphic) {
+                assert_eq!(Address::from_external(&address.external()), address);
+            }
         }
     }
     let external = Address::new(data).external();

@@ -41,6 +41,8 @@ pub struct Settings {
     timeout: Duration,
     /// `smtpd_proxy_options = speed_adjust`.
     speed_adjust: bool,
+    /// `cleanup_replace_stray_cr_lf`, which cleanup would do behind the filter.
+    replace_stray_cr: bool,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
             name,
             ehlo: config.text("smtpd_proxy_ehlo")?,
             timeout: config.time("smtpd_proxy_timeout")?,
+            replace_stray_cr: config.bool("cleanup_replace_stray_cr_lf")?,
             speed_adjust: !options.trim().is_empty(),
         }))
     }
@@ -155,7 +158,17 @@ impl Proxy {
     }
 
     fn put(&mut self, text: &BStr, whole: bool) {
+        let start = self.content.len();
         stuff(&mut self.content, text, self.mid_line);
+        if self.settings.replace_stray_cr && text.contains(&b'\r') {
+            // A lax filter may take a stray CR for the end of a line, and the dot behind it for the end of the message. Others may be signed.
+            for at in start..self.content.len() {
+                let next = self.content.get(at + 1);
+                if self.content[at] == b'\r' && next.map_or(!whole, |next| *next == b'.') {
+                    self.content[at] = b' ';
+                }
+            }
+        }
         if whole {
             self.content.extend_from_slice(b"\r\n");
         }

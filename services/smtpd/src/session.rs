@@ -255,12 +255,25 @@ impl Task<'_> {
             // Nothing is held while the client is silent.
             buffers.give(std::mem::take(input));
             let _idle = self.session.transaction().is_none().then(|| self.smtpd.setup.idle());
-            match timeout_at(until, self.transport.readable()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Lost::Connection),
-                Err(_) => return Err(Lost::Timeout),
+            loop {
+                match timeout_at(until, self.transport.readable()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Lost::Connection),
+                    Err(_) => return Err(Lost::Timeout),
+                }
+                // A new connection may be called readable before anything has come: then the client is silent still.
+                let mut buffer = buffers.take();
+                match self.transport.try_read(&mut buffer) {
+                    Ok(0) => return Err(Lost::Connection),
+                    Ok(count) => {
+                        *self.session.input() = buffer;
+                        self.extend_deadline(count);
+                        return Ok(());
+                    }
+                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => buffers.give(buffer),
+                    Err(_) => return Err(Lost::Connection),
+                }
             }
-            *self.session.input() = buffers.take();
         }
         let read = timeout_at(until, self.transport.read(self.session.input())).await;
         match read {

@@ -110,6 +110,15 @@ impl Transport {
         }
     }
 
+    /// Appends what is there already; `WouldBlock` when there is nothing.
+    pub fn try_read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        buffer.reserve(BUFFER / 4);
+        match self {
+            Transport::Tcp(stream) => stream.try_read_buf(buffer),
+            Transport::Unix(stream) => stream.try_read_buf(buffer),
+        }
+    }
+
     /// Writes all.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
