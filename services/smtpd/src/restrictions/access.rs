@@ -163,7 +163,11 @@ impl Evaluation<'_> {
                     info!(self.rules.log, "{}", self.session.describe(action, place, &format!("<{name}>: {class} {done}")));
                     self.actions.push(what);
                 }
-                if hold { Outcome::Dunno } else { self.permit_table(word, subject, table) }
+                if hold {
+                    return Outcome::Dunno;
+                }
+                self.permit_table(word, subject, table);
+                Outcome::Discard
             }
             b"FILTER" | b"REDIRECT" | b"BCC" => self.envelope_action(&upper, text, key, subject, table),
             b"PREPEND" => {

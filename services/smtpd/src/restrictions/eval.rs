@@ -18,6 +18,8 @@ pub enum Outcome {
     Dunno,
     /// This list permits.
     Permit,
+    /// The message will be thrown away: nothing more is looked at.
+    Discard,
     /// Refused; no more lists.
     Reject(Reject),
     /// The address is no address.
@@ -77,7 +79,7 @@ impl<'a> Evaluation<'a> {
         *memory = self.memory;
         let refuse = |reject: Reject| Verdict::Refuse(reject.into_refusal(&self.rules.log));
         let verdict = match outcome {
-            Outcome::Dunno | Outcome::Permit => match self.defer_if_permit {
+            Outcome::Dunno | Outcome::Permit | Outcome::Discard => match self.defer_if_permit {
                 Some(reject) => refuse(reject),
                 None => Verdict::Accept,
             },
@@ -135,11 +137,9 @@ impl<'a> Evaluation<'a> {
         Outcome::Dunno
     }
 
-    /// The list of a stage before that of the recipient. What a permit-type test of it left does not concern later stages.
-    pub async fn earlier_list(&mut self, list: &[Item], subject: Subject) -> Outcome {
-        let outcome = self.list(list, subject).await;
+    /// Begins the checks of a command. What a failed permit-type test of an earlier command's checks left does not concern these.
+    pub fn begin_stage(&mut self) {
         self.defer_if_reject = None;
-        outcome
     }
 
     /// Whether what is left of the lists no longer matters: permit and reject would both be deferrals.

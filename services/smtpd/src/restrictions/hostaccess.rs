@@ -164,6 +164,7 @@ impl Evaluation<'_> {
             Err(error) => return Some(self.lookup_failed(&error, name.as_bstr(), subject)),
         };
         if outcome == Outcome::Permit {
+            let name = if subject == Subject::Client { &self.session.client().name } else { &name };
             return Some(self.permit_forbidden(restriction, name.as_bstr()));
         }
         Some(outcome)

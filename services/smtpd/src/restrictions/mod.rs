@@ -254,7 +254,10 @@ impl Rules {
     }
 
     async fn stage(&self, check: Check, evaluation: &mut Evaluation<'_>) -> Outcome {
+        let discarded = evaluation.session.transaction().is_some_and(|transaction| transaction.actions.contains(&Action::Discard));
         match check {
+            // Whoever it is for, it will be thrown away.
+            Check::Recipient | Check::Data | Check::EndOfMessage if discarded => Outcome::Discard,
             Check::Connect => {
                 let outcome = evaluation.list(&self.client, Subject::Client).await;
                 evaluation.memory.client = evaluation.defer_if_permit.clone();
@@ -293,7 +296,7 @@ impl Rules {
             }
             Check::Verify => {
                 let outcome = evaluation.recipient_address().await;
-                if outcome.ends() {
+                if outcome.ends() || discarded {
                     return outcome;
                 }
                 self.recipient_stage(evaluation).await
@@ -303,7 +306,8 @@ impl Rules {
             Check::Etrn => {
                 if self.delay_reject {
                     for (list, subject) in [(&self.client, Subject::Client), (&self.helo, Subject::Helo)] {
-                        let outcome = evaluation.earlier_list(list, subject).await;
+                        evaluation.begin_stage();
+                        let outcome = evaluation.list(list, subject).await;
                         if outcome.ends() {
                             return outcome;
                         }
@@ -311,6 +315,7 @@ impl Rules {
                 } else {
                     evaluation.recall(&[Subject::Client, Subject::Helo]);
                 }
+                evaluation.begin_stage();
                 evaluation.list(&self.etrn, Subject::Etrn).await
             }
         }
@@ -336,7 +341,8 @@ impl Rules {
                 if unknown {
                     continue;
                 }
-                let outcome = evaluation.earlier_list(list, subject).await;
+                evaluation.begin_stage();
+                let outcome = evaluation.list(list, subject).await;
                 if outcome.ends() {
                     return outcome;
                 }
@@ -350,6 +356,7 @@ impl Rules {
         } else {
             evaluation.recall(&[Subject::Client, Subject::Helo, Subject::Sender]);
         }
+        evaluation.begin_stage();
         let lists = if self.relay_first { [&self.relay, &self.recipient] } else { [&self.recipient, &self.relay] };
         for list in lists {
             let outcome = evaluation.list(list, Subject::Recipient).await;
@@ -357,7 +364,8 @@ impl Rules {
                 return outcome;
             }
         }
-        if self.reject_unlisted_recipient && !evaluation.recipient_checked {
+        // Whether there is such a recipient is for later when it is deferred anyhow.
+        if self.reject_unlisted_recipient && !evaluation.recipient_checked && evaluation.defer_if_permit.is_none() {
             return evaluation.reject_unlisted_recipient().await;
         }
         Outcome::Dunno
