@@ -52,11 +52,23 @@ pub fn check(place: &Place) -> Result<(), Failed> {
         return Err(Failed);
     }
     let master = warn_about_names(place, ASKED_BY_CHECK)?;
+    values_expand(place)?;
     create_missing(place)?;
     install::require_postlog(place, &master)?;
     repair_queue(place)?;
     warn_about_owners(place);
     advise(place, &master);
+    Ok(())
+}
+
+/// A value with a bad `$name` keeps every daemon that reads it from running.
+fn values_expand(place: &Place) -> Result<(), Failed> {
+    for (name, _) in place.config.settings() {
+        if let Err(error) = place.config.lookup(name) {
+            fatal!(place.log, "{}: {error}", place.config.file());
+            return Err(Failed);
+        }
+    }
     Ok(())
 }
 

@@ -48,6 +48,8 @@ pub struct Evaluation<'a> {
     /// The next restriction only warns. Counts, because it may be a class or a table whose result is a list.
     warn_depth: u32,
     depth: u32,
+    /// What the parameter under evaluation is about, whatever a table in it looked up.
+    about: Subject,
     pub sender_checked: bool,
     pub recipient_checked: bool,
     /// Where the recipient would be sent.
@@ -68,6 +70,7 @@ impl<'a> Evaluation<'a> {
             defer_if_reject: None,
             warn_depth: 0,
             depth: 0,
+            about: Subject::Client,
             sender_checked: false,
             recipient_checked: false,
             route: None,
@@ -112,6 +115,9 @@ impl<'a> Evaluation<'a> {
 
     /// Evaluates a list; `subject` is what `reject` and the like complain about.
     pub async fn list(&mut self, list: &[Item], subject: Subject) -> Outcome {
+        if self.depth == 0 {
+            self.about = subject;
+        }
         for (at, item) in list.iter().enumerate() {
             if matches!(item.rule, Restriction::WarnIfReject) {
                 if self.warn_depth == 0 {
@@ -192,6 +198,17 @@ impl<'a> Evaluation<'a> {
             }
             R::Access(what, maps) => self.access(*what, maps).await,
             R::HostAccess(what, hosts, maps) => self.host_access(*what, *hosts, maps, &item.name).await,
+            R::BareTable(maps) if matches!(self.about, Subject::Data | Subject::EndOfData) => {
+                warn!(
+                    self.rules.log,
+                    "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, check_sender_access, \
+                     check_recipient_access, check_etrn_access) before {} restriction \"{}\"",
+                    subject.class(),
+                    maps.title()
+                );
+                self.misconfigured()
+            }
+            R::BareTable(maps) => self.access(self.about, maps).await,
             R::TableInTable => {
                 warn!(self.rules.log, "do not specify lookup tables inside SMTPD access maps");
                 warn!(self.rules.log, "define a restriction class and specify its name instead.");
@@ -374,7 +391,7 @@ impl<'a> Evaluation<'a> {
 
     /// Evaluates the text of a table as a list of restrictions.
     pub async fn result_list(&mut self, text: &str, subject: Subject, table: &str) -> Outcome {
-        let list = parse::parse_result(text, subject, &self.rules.class_names);
+        let list = parse::parse_result(text, &self.rules.class_names);
         if list.iter().any(|item| matches!(item.rule, Restriction::TableInTable)) {
             warn!(self.rules.log, "access table {table} has entry with lookup table: {text}");
         }

@@ -140,8 +140,8 @@ impl Rules {
     /// Parses the lists and opens the tables. Fatal when nothing keeps strangers from relaying.
     pub fn open(config: &Config, router: Arc<Router>, resolver: Resolver, log: Logger) -> Result<Rules, Fatal> {
         let mut parser = Parser::new(config)?;
-        let relay = parser.parameter("smtpd_relay_restrictions", Subject::Recipient)?;
-        let recipient = parser.parameter("smtpd_recipient_restrictions", Subject::Recipient)?;
+        let relay = parser.parameter("smtpd_relay_restrictions")?;
+        let recipient = parser.parameter("smtpd_recipient_restrictions")?;
         if !parse::protects_relay(&relay) && !parse::protects_relay(&recipient) {
             return Err(Fatal(NEED_PROTECTION.into()));
         }
@@ -168,14 +168,14 @@ impl Rules {
         };
         let overrides = config.text("receive_override_options")?;
         Ok(Rules {
-            client: parser.parameter("smtpd_client_restrictions", Subject::Client)?,
-            helo: parser.parameter("smtpd_helo_restrictions", Subject::Helo)?,
-            sender: parser.parameter("smtpd_sender_restrictions", Subject::Sender)?,
+            client: parser.parameter("smtpd_client_restrictions")?,
+            helo: parser.parameter("smtpd_helo_restrictions")?,
+            sender: parser.parameter("smtpd_sender_restrictions")?,
             relay,
             recipient,
-            data: parser.parameter("smtpd_data_restrictions", Subject::Data)?,
-            end_of_data: parser.parameter("smtpd_end_of_data_restrictions", Subject::EndOfData)?,
-            etrn: parser.parameter("smtpd_etrn_restrictions", Subject::Etrn)?,
+            data: parser.parameter("smtpd_data_restrictions")?,
+            end_of_data: parser.parameter("smtpd_end_of_data_restrictions")?,
+            etrn: parser.parameter("smtpd_etrn_restrictions")?,
             classes: parser.classes()?,
             class_names: split_list(&config.text("smtpd_restriction_classes")?).map(str::to_owned).collect(),
             relay_first: config.bool("smtpd_relay_before_recipient_restrictions")?,
