@@ -18,10 +18,10 @@ impl Evaluation<'_> {
         let name = self.name_of(subject);
         let mut key = name.clone();
         let found = match subject {
-            Subject::Client => {
+            Subject::Client | Subject::ReverseClient => {
                 let client = self.session.client();
-                let (host, address) = (client.name.clone(), client.address.clone());
-                key = client.name.clone();
+                key = if subject == Subject::Client { client.name.clone() } else { client.reverse_name.clone() };
+                let (host, address) = (key.clone(), client.address.clone());
                 match on(maps, move |maps| domain_lookup(maps, parents, host.as_bstr())).await {
                     Ok(None) => {
                         key = address.clone();
@@ -29,11 +29,6 @@ impl Evaluation<'_> {
                     }
                     found => found,
                 }
-            }
-            Subject::ReverseClient => {
-                let client = self.session.client();
-                let (host, address) = (client.reverse_name.clone(), client.address.clone());
-                on(maps, move |maps| host_lookup(maps, parents, host.as_bstr(), Some(address.as_bstr()))).await
             }
             Subject::Helo | Subject::Etrn => {
                 if name.is_empty() {
@@ -72,10 +67,11 @@ impl Evaluation<'_> {
         match found {
             Ok(None) => Outcome::Dunno,
             Ok(Some(value)) => {
-                let key = if subject == Subject::Client { key } else { name };
+                let key = if matches!(subject, Subject::Client | Subject::ReverseClient) { key } else { name };
                 let outcome = self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await;
                 if subject == Subject::ReverseClient && outcome == Outcome::Permit {
-                    return self.permit_forbidden("check_reverse_client_hostname_access", key.as_bstr());
+                    let name = self.name_of(subject);
+                    return self.permit_forbidden("check_reverse_client_hostname_access", name.as_bstr());
                 }
                 outcome
             }

@@ -184,6 +184,11 @@ impl Evaluation<'_> {
         Some(Reject::new(code, dsn, name.as_bstr(), class, &text))
     }
 
+    /// Whether the recipient is `postmaster` without a domain.
+    pub fn to_postmaster(&self) -> bool {
+        self.session.recipient().is_some_and(|recipient| recipient.as_bytes().eq_ignore_ascii_case(b"postmaster"))
+    }
+
     /// Postmaster must always be reachable (RFC 5321 §4.5.1), and the sender of our own probes and notices must not look unknown.
     fn is_special(&self, route: &Route, subject: Subject) -> bool {
         let local = route.recipient.local();

@@ -258,6 +258,8 @@ impl Rules {
         match check {
             // Whoever it is for, it will be thrown away.
             Check::Recipient | Check::Data | Check::EndOfMessage if discarded => Outcome::Discard,
+            // RFC 5321 §4.5.1: whatever the lists say.
+            Check::Recipient if evaluation.to_postmaster() => Outcome::Permit,
             Check::Connect => {
                 let outcome = evaluation.list(&self.client, Subject::Client).await;
                 evaluation.memory.client = evaluation.defer_if_permit.clone();
@@ -296,7 +298,7 @@ impl Rules {
             }
             Check::Verify => {
                 let outcome = evaluation.recipient_address().await;
-                if outcome.ends() || discarded {
+                if outcome.ends() || discarded || evaluation.to_postmaster() {
                     return outcome;
                 }
                 self.recipient_stage(evaluation).await

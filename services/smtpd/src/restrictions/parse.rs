@@ -304,7 +304,6 @@ const PLAIN: &[(&str, fn() -> Restriction)] = {
         ("reject_unauthenticated_sender_login_mismatch", || R::SenderLogin(&[UNAUTHENTICATED])),
         ("reject_unverified_sender", || R::RejectUnverified(Subject::Sender)),
         ("reject_unverified_recipient", || R::RejectUnverified(Subject::Recipient)),
-        ("reject_unverified_address", || R::RejectUnverified(Subject::Recipient)),
         ("permit_naked_ip_address", || removed("permit_naked_ip_address", "permit_mynetworks\" or \"permit_sasl_authenticated")),
         ("reject_maps_rbl", || removed("reject_maps_rbl", "reject_rbl_client domain-name")),
         ("check_relay_domains", || removed("check_relay_domains", "permit_mynetworks, reject_unauth_destination")),

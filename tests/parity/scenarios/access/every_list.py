@@ -16,7 +16,7 @@ dns("""
     unknown.dbl.example A 127.0.1.2 nptr
 """)
 # What only 3.8 and earlier know (permit_naked_ip_address, reject_maps_rbl, check_relay_domains) is left to tests beside the code, and what probes
-# (reject_unverified_sender, reject_unverified_recipient, reject_unverified_address) to address_verification.
+# (reject_unverified_sender, reject_unverified_recipient) to address_verification.
 hosts = "inline:{{203.0.113.66=REJECT a host} {mx.bad.example=REJECT an exchanger} {ns.bad.example=REJECT a name server}}"
 names = "inline:{{192.0.2.12=REJECT client} {forged.example.org=REJECT name} {bad.example=REJECT domain}}"
 NAMES = f"""
