@@ -82,3 +82,60 @@ proptest! {
         prop_assert_eq!(Address::from_external(&address.external()), address);
     }
 }
+
+/// Local parts as RFC 5321 §4.1.2 allows them, in internal form.
+fn local_parts() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~é-]{1,8}(\\.[a-zA-Z0-9+=é-]{1,6}){0,2}",
+        // What needs quotes: blanks, specials, dots out of place, quotes and backslashes themselves.
+        "[a-z .@,:;<>()\\[\\]\"\\\\]{1,12}",
+    ]
+}
+
+fn domains() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z0-9-]{1,8}(\\.[a-z0-9_-]{1,8}){0,3}",
+        "\\[[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\]",
+        "\\[IPv6:[0-9a-f:]{2,12}\\]",
+        "[a-zé]{1,5}\\.example",
+    ]
+}
+
+/// Ways to write an address in a header or command, `A` being the address. None of them changes it.
+const FORMS: [&str; 9] = ["A", "<A>", " A ", "A (c \\) (d))", "Foo B. Ar <A>", "\"F, (o\" <A>", "group: A;", "(c) A,", "Foo (c)\n\t<A>"];
+
+proptest! {
+    /// S-REWRITE-01: parse, print, parse gives the same; one address in, one address out, whatever stands around it.
+    #[test]
+    fn parse_print_parse(local in local_parts(), domain in domains(), form in 0..FORMS.len()) {
+        // With a colon anywhere after it, an `@` in front is a source route for Postfix, in quotes or not.
+        prop_assume!(!local.starts_with('@'));
+        let address = Address::new(format!("{local}@{domain}"));
+        let written = FORMS[form].replace('A', &address.external().to_string());
+        let parsed = list::AddressList::parse(written.as_bytes(), usize::MAX);
+        let found: Vec<_> = parsed.addresses().map(|text| Address::from_words(text)).collect();
+        prop_assert_eq!(&found, &[address.clone()], "{}", written);
+        let printed = parsed.header("To".into());
+        let again = list::AddressList::parse(&printed[b"To:".len()..], usize::MAX);
+        let found: Vec<_> = again.addresses().map(|text| Address::from_words(text)).collect();
+        prop_assert_eq!(&found, &[address], "{}", printed);
+        // What is printed is already in the form in which it is printed.
+        prop_assert_eq!(again.header("To".into()), printed);
+    }
+
+    /// Whatever is parsed once prints as something that parses to the same address.
+    #[test]
+    fn settles_after_one_parse(text in "([ab]|\\.|@|\\(|\\)|<|>|\"|\\[|\\]|\\\\| |,|;|:|%|!|\t|é){0,14}") {
+        for found in list::AddressList::parse(text.as_bytes(), usize::MAX).addresses() {
+            let address = Address::from_words(found);
+            // A source route, and a domain with quotes or other specials in it, have no other form to be printed in.
+            let plain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-') || !c.is_ascii();
+            prop_assume!(!address.as_bytes().starts_with(b"@") && address.domain().is_none_or(|domain| domain.iter().all(plain)));
+            let external = address.external();
+            let again = list::AddressList::parse(&external, usize::MAX);
+            let found: Vec<_> = again.addresses().map(|text| Address::from_words(text)).collect();
+            let expected = if address.is_empty() { vec![] } else { vec![address] };
+            prop_assert_eq!(found, expected, "{}", external);
+        }
+    }
+}

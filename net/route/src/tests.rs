@@ -123,3 +123,16 @@ fn resolves_by_sender_as_postfix() {
 fn resolves_transports_as_postfix() {
     resolves_as(include_str!("../tests/resolve-transports.tsv"));
 }
+
+proptest::proptest! {
+    /// Operators and local domains in any order are taken off in the end, and what is complete is left as it is.
+    #[test]
+    fn rewriting_and_resolving_end(text in "([ab]|@|%|!|\\.|example\\.com|\"|\\\\|,|:| ){0,16}", dequoted: bool, percent: bool, dots: bool) {
+        let yes = |on: bool| if on { "yes" } else { "no" };
+        let settings =
+            format!("resolve_dequoted_address = {}\nallow_percent_hack = {}\nappend_dot_mydomain = {}\n", yes(dequoted), yes(percent), yes(dots));
+        let router = router(&settings);
+        let address = router.rewrite(Context::Local, &Address::new(text));
+        let _ = router.resolve(&Address::empty(), &address);
+    }
+}
