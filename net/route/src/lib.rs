@@ -203,8 +203,8 @@ impl Router {
     fn is_local(&self, domain: &BStr) -> Result<bool, RouteError> {
         let local = self.locals.contains(domain).map_err(|_| lookup_failure("mydestination"))?;
         if local && self.first_time(domain) {
-            self.warn_if_also(domain, "mydestination", &[("virtual_alias_domains", &self.virtual_alias_domains)]);
-            self.warn_if_also(domain, "mydestination", &[("virtual_mailbox_domains", &self.virtual_mailbox_domains)]);
+            self.warn_if_also(domain, "mydestination", "virtual_alias_domains", self.virtual_alias_domains.matches(domain));
+            self.warn_if_also(domain, "mydestination", "virtual_mailbox_domains", self.virtual_mailbox_domains.matches(domain));
         }
         Ok(local)
     }
@@ -212,11 +212,15 @@ impl Router {
     fn class_of_remote(&self, domain: &BStr) -> Result<Class, RouteError> {
         if self.virtual_alias_domains.matches(domain).map_err(|_| lookup_failure("virtual_alias_domains"))? {
             if self.first_time(domain) {
-                self.warn_if_also(domain, "virtual_alias_domains", &[("virtual_mailbox_domains", &self.virtual_mailbox_domains)]);
+                self.warn_if_also(domain, "virtual_alias_domains", "virtual_mailbox_domains", self.virtual_mailbox_domains.matches(domain));
+                self.warn_if_also(domain, "virtual_alias_domains", "relay_domains", self.relay_domains.matches(domain));
             }
             return Ok(Class::VirtualAlias);
         }
         if self.virtual_mailbox_domains.matches(domain).map_err(|_| lookup_failure("virtual_mailbox_domains"))? {
+            if self.first_time(domain) {
+                self.warn_if_also(domain, "virtual_mailbox_domains", "relay_domains", self.relay_domains.matches(domain));
+            }
             return Ok(Class::VirtualMailbox);
         }
         if self.relay_domains.matches(domain).map_err(|_| lookup_failure("relay_domains"))? {
@@ -230,11 +234,9 @@ impl Router {
         !seen.contains(domain) && seen.len() < SEEN_MAX && seen.insert(domain.to_owned())
     }
 
-    fn warn_if_also(&self, domain: &BStr, class: &str, others: &[(&str, &StringList)]) {
-        for (name, list) in others {
-            if list.matches(domain).is_ok_and(|found| found) {
-                warn!(self.log, "do not list domain {domain} in BOTH {class} and {name}");
-            }
+    fn warn_if_also(&self, domain: &BStr, class: &str, other: &str, found: Result<bool, TableError>) {
+        if found.is_ok_and(|found| found) {
+            warn!(self.log, "do not list domain {domain} in BOTH {class} and {other}");
         }
     }
 }

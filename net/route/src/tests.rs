@@ -130,9 +130,10 @@ proptest::proptest! {
     fn rewriting_and_resolving_end(text in "([ab]|@|%|!|\\.|example\\.com|\"|\\\\|,|:| ){0,16}", dequoted: bool, percent: bool, dots: bool) {
         let yes = |on: bool| if on { "yes" } else { "no" };
         let settings =
-            format!("resolve_dequoted_address = {}\nallow_percent_hack = {}\nappend_dot_mydomain = {}\n", yes(dequoted), yes(percent), yes(dots));
-        let router = router(&settings);
+            format!("{BASE}resolve_dequoted_address = {}\nallow_percent_hack = {}\nappend_dot_mydomain = {}\n", yes(dequoted), yes(percent), yes(dots));
+        let router = router(&settings, false);
         let address = router.rewrite(Context::Local, &Address::new(text));
-        let _ = router.resolve(&Address::empty(), &address);
+        let route = router.resolve(&Address::empty(), &address);
+        proptest::prop_assert!(route.is_ok_and(|route| !route.transport.is_empty() && !route.nexthop.is_empty()));
     }
 }
