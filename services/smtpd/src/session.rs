@@ -192,18 +192,23 @@ impl Task<'_> {
             warn!(self.smtpd.log, "{log}");
             return Some(Verdict::Refuse(server::Refusal { reply, class: notice::POLICY, log: false }));
         }
-        if check == Check::Mail && self.no_space() {
-            warn!(self.smtpd.log, "not enough free space in mail queue");
+        if check == Check::Mail
+            && let Some(free) = self.no_space()
+        {
+            warn!(self.smtpd.log, "not enough free space in mail queue: {free} bytes < 1.5*message size limit");
             return Some(refuse("452 4.3.1 Insufficient system storage", notice::RESOURCE));
         }
         None
     }
 
     /// `queue_minfree`, and room for one and a half messages of the largest size.
-    fn no_space(&self) -> bool {
+    fn no_space(&self) -> Option<u64> {
         let settings = self.settings;
         let need = settings.queue_minfree.max(settings.message_size_limit.saturating_add(settings.message_size_limit / 2));
-        need > 0 && self.smtpd.space.free(&self.smtpd.queue) < need
+        if need == 0 {
+            return None;
+        }
+        Some(self.smtpd.space.free(&self.smtpd.queue)).filter(|free| *free < need)
     }
 
     /// ETRN was permitted: ask for the site's mail to be sent (RFC 1985).
