@@ -311,14 +311,3 @@ pub fn network_lookup(maps: &Maps, address: &BStr) -> Result<Option<BString>, Ta
     }
     Ok(None)
 }
-
-/// A host by name, then by address.
-pub fn host_lookup(maps: &Maps, parents: bool, name: &BStr, address: Option<&BStr>) -> Result<Option<BString>, TableError> {
-    if let Some(value) = domain_lookup(maps, parents, name)? {
-        return Ok(Some(value));
-    }
-    match address {
-        Some(address) => network_lookup(maps, address),
-        None => Ok(None),
-    }
-}
