@@ -301,7 +301,9 @@ impl Content {
             }
             Verdict::Act(action) => action,
         };
-        if let Some(word) = action.word() {
+        // A message is held once, whatever else would hold it.
+        let held = self.flags.hold && matches!(action, Action::Hold(_));
+        if let Some(word) = action.word().filter(|_| !held) {
             self.log_action(word, what, line, action.text().as_bstr());
         }
         match action {
@@ -325,11 +327,10 @@ impl Content {
         let profile = Arc::clone(&self.profile);
         let name = header.name();
         if profile.drop_headers.iter().any(|drop| name.eq_ignore_ascii_case(drop.as_bytes())) {
+            self.seen.resent |= Known::of(name) == Some(Known::ResentRecipient);
             return Ok(());
         }
-        if !header.text.is_ascii() {
-            self.envelope.sender_options |= 2 | u32::from(self.flags.smtputf8_autodetect);
-        }
+        self.note_eight_bit(&header);
         let Some(kind) = Known::of(name) else { return self.put_lines(header.text) };
         self.note(kind, &header);
         let class = match kind {
@@ -371,17 +372,25 @@ impl Content {
             Known::ResentFrom => (seen.resent, seen.resent_from) = (true, true),
             Known::ResentRecipient => (seen.resent, seen.destination) = (true, true),
             Known::ResentSender => seen.resent = true,
-            Known::TransferEncoding => {
-                if self.profile.detect_8bit_encoding_header && header.value().trim_ascii().eq_ignore_ascii_case(b"8bit") {
-                    self.envelope.encoding = "8bit".into();
-                }
-            }
             Known::TlsRequired => {
                 if self.profile.tls_required && header.value().eq_ignore_ascii_case(b"no") {
                     self.envelope.sender_options |= 16;
                 }
             }
             Known::SenderAddress | Known::RecipientAddress => {}
+        }
+    }
+
+    /// What a header of the message, or of a part, or of an attached message, says of 8-bit text.
+    fn note_eight_bit(&mut self, header: &Header<'_>) {
+        if !header.text.is_ascii() {
+            self.envelope.sender_options |= 2 | u32::from(self.flags.smtputf8_autodetect);
+        }
+        if self.profile.detect_8bit_encoding_header
+            && header.is("content-transfer-encoding")
+            && ["8bit", "binary"].iter().any(|known| header.value().eq_ignore_ascii_case(known.as_bytes()))
+        {
+            self.envelope.encoding = "8bit".into();
         }
     }
 
@@ -483,7 +492,10 @@ impl Handler for Content {
         }
         match header.block {
             Block::Top => self.top_header(header),
-            Block::Part | Block::Nested => self.put_lines(header.text),
+            Block::Part | Block::Nested => {
+                self.note_eight_bit(&header);
+                self.put_lines(header.text)
+            }
         }
     }
 
@@ -551,7 +563,6 @@ enum Known {
     ResentSender,
     SenderAddress,
     TlsRequired,
-    TransferEncoding,
 }
 
 impl Known {
@@ -579,7 +590,6 @@ impl Known {
             ("mail-followup-to", Known::SenderAddress),
             ("return-receipt-to", Known::SenderAddress),
             ("resent-message-id", Known::ResentMessageId),
-            ("content-transfer-encoding", Known::TransferEncoding),
             ("disposition-notification-to", Known::SenderAddress),
         ];
         NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, kind)| *kind)

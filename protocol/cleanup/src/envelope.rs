@@ -276,7 +276,8 @@ impl Content {
         // Of a message that did not say what its recipient was at first, it is what canonical maps and masquerading made of it.
         if dsn_orcpt.is_empty() && !bcc {
             let kind: &[u8] = if address.as_bytes().is_ascii() { b"rfc822;" } else { b"utf-8;" };
-            dsn_orcpt = [kind, address.external_cow().as_bytes()].concat().into();
+            // As it is inside, without quotes: Postfix writes it so.
+            dsn_orcpt = [kind, address.as_bytes()].concat().into();
         }
         self.last_recipient = address.clone();
         if !self.flags.address_mappings {

@@ -5,8 +5,10 @@ use bstr::{BString, ByteSlice};
 /// What matters of a content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ContentType {
-    /// `message/rfc822`, `message/global`: a message of its own follows.
+    /// `message/rfc822`: a message of its own follows.
     Message,
+    /// `message/global` (RFC 6532): the same, but it may be encoded as a whole.
+    Global,
     /// Other `message/…`.
     MessagePart,
     Multipart {
@@ -38,8 +40,10 @@ impl ContentType {
         let sub = words.next().unwrap_or_default();
         match main {
             Some(main) if main.eq_ignore_ascii_case(b"message") => {
-                if sub.eq_ignore_ascii_case(b"rfc822") || sub.eq_ignore_ascii_case(b"global") {
+                if sub.eq_ignore_ascii_case(b"rfc822") {
                     ContentType::Message
+                } else if sub.eq_ignore_ascii_case(b"global") {
+                    ContentType::Global
                 } else {
                     ContentType::MessagePart
                 }
@@ -66,8 +70,11 @@ fn boundary(mut words: Words<'_>) -> Option<BString> {
 }
 
 impl Encoding {
-    /// Unknown encodings count as 7bit.
+    /// Unknown encodings count as 7bit, and so does a quoted one.
     pub fn parse(value: &[u8]) -> Encoding {
+        if value.trim_ascii_start().starts_with(b"\"") {
+            return Encoding::SevenBit;
+        }
         let word = Words(value).next().unwrap_or_default();
         let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
         if is("8bit") {
@@ -163,7 +170,7 @@ mod tests {
     #[test]
     fn types() {
         assert_eq!(ContentType::parse(b"message/rfc822"), ContentType::Message);
-        assert_eq!(ContentType::parse(b"(x) Message/Global"), ContentType::Message);
+        assert_eq!(ContentType::parse(b"(x) Message/Global"), ContentType::Global);
         assert_eq!(ContentType::parse(b"message/partial; id=1"), ContentType::MessagePart);
         assert_eq!(ContentType::parse(b"text"), ContentType::Leaf);
         assert_eq!(ContentType::parse(b""), ContentType::Leaf);

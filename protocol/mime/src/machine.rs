@@ -3,7 +3,7 @@
 use crate::content_type::{ContentType, Encoding};
 use crate::header::{Header, header_name_len, is_mime_header};
 use crate::quoted_printable::Encoder;
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 /// What the machine does; the defaults are those of main.cf.
 #[derive(Clone, Debug)]
@@ -128,6 +128,7 @@ enum State {
 enum Kind {
     Leaf,
     Message,
+    Global,
     MessagePart,
     Multipart,
 }
@@ -202,7 +203,9 @@ impl Machine {
             self.end_header(block, handler)?;
             if let Some(len) = header_name_len(text) {
                 self.name_len = len;
-                self.extend_header(text);
+                self.extend_header(&text[..len]);
+                // Blanks before the colon (RFC 5322 4.5) are left out, for the checks and for whoever gets the message.
+                self.extend_header(text[len..].trim_start_with(|c| c == ' ' || c == '\t'));
                 return Ok(());
             }
             let separated = text.is_empty() && whole;
@@ -280,6 +283,7 @@ impl Machine {
         self.kind = match ContentType::parse(header.value()) {
             ContentType::Leaf => Kind::Leaf,
             ContentType::Message => Kind::Message,
+            ContentType::Global => Kind::Global,
             ContentType::MessagePart => Kind::MessagePart,
             ContentType::Multipart { digest, boundary } => {
                 if let Some(mut boundary) = boundary {
@@ -298,7 +302,9 @@ impl Machine {
     /// Returns whether the header stays.
     fn transfer_encoding<H: Handler>(&mut self, header: &Header<'_>, handler: &mut H) -> Result<bool, H::Error> {
         self.encoding = Encoding::parse(header.value());
-        if self.encoding == Encoding::Encoded && self.options.strict_encoding_domain && matches!(self.kind, Kind::Message | Kind::Multipart)
+        if self.encoding == Encoding::Encoded
+            && self.options.strict_encoding_domain
+            && matches!(self.kind, Kind::Message | Kind::Global | Kind::Multipart)
         {
             self.fault(Fault::EncodingDomain, header.value(), handler)?;
         }
@@ -308,17 +314,20 @@ impl Machine {
     }
 
     fn end_block<H: Handler>(&mut self, block: Block, how: HeadersEnd, handler: &mut H) -> Result<(), H::Error> {
-        if std::mem::take(&mut self.encoding_taken) {
+        // Of several encodings the last one counts.
+        if std::mem::take(&mut self.encoding_taken) && matches!(self.encoding, Encoding::EightBit | Encoding::Binary) {
             let text: &[u8] = match self.kind {
-                Kind::Leaf => b"Content-Transfer-Encoding: quoted-printable",
+                Kind::Leaf | Kind::Global => b"Content-Transfer-Encoding: quoted-printable",
                 _ => b"Content-Transfer-Encoding: 7bit",
             };
             handler.header(Header { text, name_len: 25, block, class: Class::Mime })?;
-            self.encoding_body = matches!(self.kind, Kind::Leaf | Kind::MessagePart);
+            self.encoding_body = matches!(self.kind, Kind::Leaf | Kind::Global | Kind::MessagePart);
         }
         self.at = 0;
         self.state = match self.kind {
             Kind::Message if self.options.mime => State::Headers(Block::Nested),
+            // One that is being encoded is text from its first header on.
+            Kind::Global if self.options.mime && !self.encoding_body => State::Headers(Block::Nested),
             _ => State::Body,
         };
         if self.state != State::Body {

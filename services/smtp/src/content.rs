@@ -57,8 +57,7 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
     for header in added_headers(request, recipient, settings) {
         writer.line(&header, out);
     }
-    let eight_bit = request.encoding == "8bit" && !session.features.eight_bit_mime;
-    let mut transform = rules.begin(eight_bit, &request.id, log);
+    let mut transform = rules.begin(!session.features.eight_bit_mime, &request.id, log);
     loop {
         let (text, whole) = match content.next()? {
             Some(Text::Line(line)) => (line, true),

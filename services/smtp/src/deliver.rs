@@ -525,7 +525,11 @@ impl Job<'_> {
         }
         let mail = MailParameters {
             size: request.message_size,
-            eight_bit: request.encoding == "8bit",
+            eight_bit: match request.encoding.as_slice() {
+                b"8bit" => Some(true),
+                b"7bit" => Some(false),
+                _ => None,
+            },
             smtputf8: utf8,
             envelope_id: &request.envelope_id,
             ret: request.ret,

@@ -40,10 +40,10 @@ impl Rules {
         })
     }
 
-    /// Begins the transformation of one message; `None` when its content can go out as it is. `eight_bit`: the message has 8-bit content that
-    /// the server does not take.
-    pub fn begin<'a>(&'a self, eight_bit: bool, id: &'a QueueId, log: &'a Logger) -> Option<Transform<'a>> {
-        let downgrade = eight_bit && !self.never_downgrade;
+    /// Begins the transformation of one message; `None` when its content can go out as it is. `seven_bit`: the server does not
+    /// take 8-bit content. Whatever part says that it has some is then converted, also where the message as a whole does not say so.
+    pub fn begin<'a>(&'a self, seven_bit: bool, id: &'a QueueId, log: &'a Logger) -> Option<Transform<'a>> {
+        let downgrade = seven_bit && !self.never_downgrade;
         if !downgrade && self.checks.is_empty() && self.generic.is_none() {
             return None;
         }

@@ -18,8 +18,8 @@ pub struct Commands {
 pub struct MailParameters<'a> {
     /// Size of the message, for `SIZE=`; 0 when it is not known.
     pub size: u64,
-    /// The content has (or may have) 8-bit bytes: `BODY=8BITMIME`.
-    pub eight_bit: bool,
+    /// The content has (or may have) 8-bit bytes: `BODY=8BITMIME`; or its sender said that it has none: `BODY=7BIT`.
+    pub eight_bit: Option<bool>,
     /// `SMTPUTF8`.
     pub smtputf8: bool,
     /// `ENVID=`, not encoded; empty for none.
@@ -83,8 +83,8 @@ impl Commands {
             self.bytes.extend_from_slice(b" SIZE=");
             self.bytes.extend_from_slice(parameters.size.to_string().as_bytes());
         }
-        if features.eight_bit_mime && parameters.eight_bit {
-            self.bytes.extend_from_slice(b" BODY=8BITMIME");
+        if let Some(eight_bit) = parameters.eight_bit.filter(|_| features.eight_bit_mime) {
+            self.bytes.extend_from_slice(if eight_bit { b" BODY=8BITMIME" } else { b" BODY=7BIT" });
         }
         if features.dsn {
             if !parameters.envelope_id.is_empty() {

@@ -317,8 +317,15 @@ fn parameters_follow_what_is_offered() {
         requiretls: true,
         ..Features::default()
     };
-    let mail =
-        MailParameters { size: 42, eight_bit: true, smtputf8: true, envelope_id: b"QQ+1", ret: 2, requiretls: true, dummy_auth: false };
+    let mail = MailParameters {
+        size: 42,
+        eight_bit: Some(true),
+        smtputf8: true,
+        envelope_id: b"QQ+1",
+        ret: 2,
+        requiretls: true,
+        dummy_auth: false,
+    };
     // RFC 3461 §10, RFC 1870, RFC 6152, RFC 6531; the order is Postfix's.
     let line = lines(|c| c.mail(b"a@b.example", &mail, &all));
     assert_eq!(line, "MAIL FROM:<a@b.example> SIZE=42 BODY=8BITMIME ENVID=QQ+2B1 RET=HDRS SMTPUTF8 REQUIRETLS|");
