@@ -1,0 +1,47 @@
+"""8-bit content: what counts as such, what servers with and without 8BITMIME and SMTPUTF8 get"""
+# S-EXT-03
+sink("eight", "192.0.2.20:25")
+sink("seven", "192.0.2.21:25", hostname="mx.example.net", ehlo=["PIPELINING", "DSN"])
+main("""
+    smtp_connection_cache_on_demand = no
+    header_checks = regexp:{{/^X-Hold/ HOLD a}}
+    body_checks = regexp:{{/^hold/ HOLD b}}
+""")
+start()
+def go(text, opts=""):
+    sendmail(opts + " a@example.org b@example.net", text)
+    settle()
+def part(n, *head, top="", opts=""):
+    go((f"X-Number: {n}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n{top}\n--b\n" + "".join(h+"\n" for h in head) + "\nSubject: x\nX-8: é\n\nbody é\n--b--\n").encode(), opts)
+part("01 rfc822 8bit", "Content-Type: message/rfc822", "Content-Transfer-Encoding: 8bit")
+part("02 global 8bit", "Content-Type: message/global", "Content-Transfer-Encoding: 8bit")
+part("03 partial 8bit", "Content-Type: message/partial", "Content-Transfer-Encoding: 8bit")
+part("04 external-body binary", "Content-Type: message/external-body", "Content-Transfer-Encoding: binary")
+part("05 multipart binary", "Content-Type: multipart/mixed; boundary=c", "Content-Transfer-Encoding: binary")
+part("06 signed 8bit", "Content-Type: multipart/signed; boundary=c", "Content-Transfer-Encoding: 8bit")
+part("07 text 8bit, leaf", "Content-Type: text/plain", "Content-Transfer-Encoding: 8BIT")
+part("08 text 8bit first", "Content-Transfer-Encoding: 8bit", "Content-Type: text/plain")
+part("09 no type", "Content-Transfer-Encoding: (c) 8bit")
+part("10 two", "Content-Transfer-Encoding: 8bit", "Content-Transfer-Encoding: base64")
+part("11 two", "Content-Transfer-Encoding: base64", "Content-Transfer-Encoding: 8bit")
+part("12 top 8bit", top="Content-Transfer-Encoding: 8bit\n")
+part("13 top 8bit part b64", "Content-Transfer-Encoding: base64", top="Content-Transfer-Encoding: 8bit\n")
+part("14 top quoted, part 8bit", "Content-Transfer-Encoding: 8bit", top="Content-Transfer-Encoding: quoted-printable\n")
+part("15 -B7BIT", "Content-Transfer-Encoding: 8bit", opts="-B7BIT")
+part("16 -B8BIT", opts="-B8BITMIME")
+part("17 8bit; x", "Content-Transfer-Encoding: 8bit; x")
+part("18 \"8bit\"", "Content-Transfer-Encoding: \"8bit\"")
+part("19 header é", "X-Part: é")
+part("20 type two", "Content-Type: text/plain", "Content-Type: message/rfc822", "Content-Transfer-Encoding: 8bit")
+go("X-Number: 21 no mime-version, 8bit\nContent-Transfer-Encoding: 8bit\n\nbody é\n".encode())
+go("X-Number: 22 binary top\nContent-Transfer-Encoding: binary\n\nbody é\n".encode())
+go("X-Number: 23 global top\nContent-Type: message/global\nContent-Transfer-Encoding: 8bit\n\nSubject: é\n\nbody é\n".encode())
+go("X-Number: 24 rfc822 top no cte\nContent-Type: message/rfc822\n\nSubject: é\nContent-Transfer-Encoding: 8bit\n\nbody é\n".encode())
+go("X-Number: 25 digest\nContent-Type: multipart/digest; boundary=b\n\n--b\n\nX-N: é\nContent-Transfer-Encoding: 8bit\n\nbody é\n--b--\n".encode())
+go("X-Number: 26 rewritten\nContent-Transfer-Encoding: 8bit\nX-Long: a\n b\n\nlong é line " .encode()+b"x"*900+"é\ntrailing é \ntab é\t\nFrom é\n.é\n=é\n".encode())
+go("X-Number: 27 8bit preamble\nContent-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\npreamble é\n--b\nContent-Transfer-Encoding: 8bit\n\né\n--b--\nepilogue é\n".encode())
+go("X-Number: 28 hold twice\nX-Hold: 1\n\nhold\nhold\n".encode(), "-N never")
+go("X-Number: 29 8 bit\nTo: é@example.org\n\nx\n".encode())
+go(b"X-Number: 30 blanks\nX-Space : a\nX-Tab\t: b\nSubject : x\nResent-Bcc: c\nTo : alice\n\nx\n")
+sinks(sort=True)
+log(exclude="smtp.*connect")
