@@ -22,6 +22,8 @@ main("""
     mynetworks = 127.0.0.0/8 192.0.2.10
     relayhost = [192.0.2.20]:2509
     relay_domains = r.example
+    address_verify_poll_count = 2
+    address_verify_poll_delay = 1s
     sender_dependent_relayhost_maps = hash:/etc/postfix/relayhosts
     sender_dependent_default_transport_maps = hash:/etc/postfix/transports
     smtp_connection_cache_on_demand = no
