@@ -150,8 +150,9 @@ impl Mailbox<'_> {
                 CopyError::Read(e) => MailboxError { status: "4.3.0", text: format!("error reading message: {e}") },
             });
         }
-        if new {
-            sync_parent(self.path);
+        if new && let Err(error) = sync_parent(self.path) {
+            let _ = file.set_len(start);
+            return Err(failed("error writing message", &error));
         }
         Ok(start)
     }
@@ -318,10 +319,13 @@ fn is_special(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
-/// A new name is safe only when its folder is on disk too.
-pub(crate) fn sync_parent(path: &Path) {
-    if let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) {
-        let _ = folder.sync_all();
+/// A new name is safe only when its folder is on disk too. A folder that may be written but not read, and one on a file system that has no
+/// sync for folders, are let pass: there it cannot be known.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) else { return Ok(()) };
+    match folder.sync_all() {
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -73,8 +73,8 @@ fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
                     std::os::unix::fs::chown(&part, None, Some(group))?;
                 }
             }
-            sync_parent(folder);
-            sync_parent(tmp.parent().unwrap_or(folder));
+            sync_parent(folder)?;
+            sync_parent(tmp.parent().unwrap_or(folder))?;
             open()
         }
         result => result,
@@ -108,6 +108,9 @@ fn publish(file: &File, tmp: &Path, folder: &Path, seconds: u64, host: &str) -> 
     std::fs::rename(tmp, &target)
         .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
     // The message is about to leave the queue: its new name has to be on disk before that.
-    sync_parent(&target);
-    Ok(())
+    sync_parent(&target).map_err(|error| {
+        // It stays in the queue: here it would be a second copy, if it is here at all.
+        let _ = std::fs::remove_file(&target);
+        failed(&error)
+    })
 }
