@@ -114,7 +114,7 @@ proptest! {
         let written = FORMS[form].replace('A', &address.external().to_string());
         let parsed = list::AddressList::parse(written.as_bytes(), usize::MAX);
         let found: Vec<_> = parsed.addresses().map(|text| Address::from_words(text)).collect();
-        prop_assert_eq!(&found, &[address.clone()], "{}", written);
+        prop_assert_eq!(&found, std::slice::from_ref(&address), "{}", written);
         let printed = parsed.header("To".into());
         let again = list::AddressList::parse(&printed[b"To:".len()..], usize::MAX);
         let found: Vec<_> = again.addresses().map(|text| Address::from_words(text)).collect();

@@ -259,8 +259,11 @@ fn rule<'a>(
 const AUTHENTICATED: &str = "reject_authenticated_sender_login_mismatch";
 const UNAUTHENTICATED: &str = "reject_unauthenticated_sender_login_mismatch";
 
+/// A name in a restriction list, and how to make what it stands for.
+type Named = (&'static str, fn() -> Restriction);
+
 /// The restrictions without an argument, old names included.
-const PLAIN: &[(&str, fn() -> Restriction)] = {
+const PLAIN: &[Named] = {
     use Restriction as R;
     &[
         ("permit", || R::Permit),
