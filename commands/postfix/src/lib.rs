@@ -136,7 +136,7 @@ fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
             fatal!(
                 place.log,
                 "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, \
-                 upgrade-configuration, logrotate, tls)"
+                 upgrade-configuration, logrotate)"
             );
             Err(Failed)
         }
