@@ -46,7 +46,7 @@ check(quiet("ls /tmp/own").stdout.split() == ["t", "t.cdb", "t.db", "t.lmdb"], "
 
 # A long build shows on a terminal how far it has come, and in a pipe nothing.
 with open("/tmp/big", "w") as out:
-    out.writelines(f"user{i}@example{i % 97}.com box{i}\n" for i in range(800_000))
+    out.writelines(f"user{i}@example{i % 97}.com box{i}\n" for i in range(3_000_000))
 quiet("mkdir -p /dev/pts; mount -t devpts devpts /dev/pts -o newinstance,ptmxmode=666; ln -sf pts/ptmx /dev/ptmx")
 ours, theirs = os.openpty()
 building = subprocess.Popen(["postmap", "lmdb:/tmp/big"], stderr=theirs, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})

@@ -341,6 +341,10 @@ impl Rules {
                     _ => false,
                 };
                 if unknown {
+                    // As in Postfix: what is pending goes from list to list, and the recipient's lists get what the sender's left.
+                    if subject == Subject::Sender {
+                        evaluation.defer_if_permit = None;
+                    }
                     continue;
                 }
                 evaluation.begin_stage();
