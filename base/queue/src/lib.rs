@@ -367,7 +367,7 @@ fn hash_directories(path: &Path) -> impl Iterator<Item = &Path> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// It is gone, or never was.
-    #[error("{0}")]
+    #[error("{}", posthaste_config::system_reason(.0))]
     Io(#[from] io::Error),
     /// Another process holds it.
     #[error("locked")]

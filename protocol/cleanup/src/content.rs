@@ -156,8 +156,10 @@ impl Content {
 
     /// Remembers a refusal.
     pub fn reject(&mut self, rejected: Rejected) -> Rejected {
-        if let Rejected::Write { .. } = rejected {
-            warn!(self.profile.log, "{}: queue file write error", self.id());
+        if self.rejected.is_none()
+            && let Rejected::Write { reason, .. } = &rejected
+        {
+            warn!(self.profile.log, "{}: write queue file: {reason}", self.id());
         }
         self.rejected.get_or_insert(rejected).clone()
     }

@@ -19,6 +19,7 @@ pub use message::Message;
 pub use profile::Profile;
 
 use posthaste_queue::{Completed, Envelope};
+use std::fmt;
 
 /// What the caller asks of the pipeline for one message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +53,8 @@ pub enum Rejected {
     Write {
         /// There is no space left.
         full: bool,
+        /// What the system says.
+        reason: String,
     },
     /// Larger than `message_size_limit` (552 5.3.4).
     TooBig,
@@ -77,6 +80,21 @@ pub enum Rejected {
         /// For people.
         text: String,
     },
+}
+
+impl fmt::Display for Rejected {
+    /// For the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejected::BadRecords => f.write_str("internal protocol error"),
+            Rejected::Write { reason, .. } => write!(f, "queue file write error: {reason}"),
+            Rejected::TooBig => f.write_str("message file too big"),
+            Rejected::TooManyHops => f.write_str("too many hops"),
+            Rejected::Lookup => f.write_str("a table cannot be asked"),
+            Rejected::NoRecipients => f.write_str("no recipients specified"),
+            Rejected::Content { dsn, text, .. } | Rejected::Other { dsn, text } => write!(f, "{dsn} {text}"),
+        }
+    }
 }
 
 /// Accepted and written; to be committed.

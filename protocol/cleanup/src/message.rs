@@ -4,6 +4,7 @@ use crate::content::Content;
 use crate::mapping::Failure;
 use crate::{Accepted, Flags, Profile, Rejected};
 use bstr::BStr;
+use posthaste_config::system_reason;
 use posthaste_log::warn;
 use posthaste_mime::Machine;
 use posthaste_queue::record::SizeRecord;
@@ -126,6 +127,16 @@ impl Message {
         if let Err(rejected) = self.content.check_size(false) {
             return Err(self.content.reject(rejected));
         }
+        let id = self.id().clone();
+        let log = self.content.profile.log.clone();
+        self.close().inspect_err(|rejected| {
+            if let Rejected::Write { reason, .. } = rejected {
+                warn!(log, "{id}: write queue file: {reason}");
+            }
+        })
+    }
+
+    fn close(mut self) -> Result<Accepted, Rejected> {
         let bounced = self.content.bounce()?;
         let held = self.content.flags.hold && !bounced;
         let reported = self.content.report_expanded()? || bounced;
@@ -157,6 +168,7 @@ impl From<io::Error> for Rejected {
     fn from(error: io::Error) -> Rejected {
         Rejected::Write {
             full: matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge),
+            reason: system_reason(&error),
         }
     }
 }

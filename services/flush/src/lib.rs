@@ -7,7 +7,7 @@ pub mod lists;
 
 use bstr::ByteSlice;
 use lists::Lists;
-use posthaste_config::split_list;
+use posthaste_config::{split_list, system_reason};
 use posthaste_ipc::flush::{Answer, Request};
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::trigger;
@@ -123,7 +123,7 @@ impl Flush {
             if answer != Answer::Refused
                 && let Err(error) = trigger::send(&queue_manager, b"I", timeout)
             {
-                warn!(lists.log, "{}: {error}", queue_manager.display());
+                warn!(lists.log, "{}: {}", queue_manager.display(), system_reason(&error));
             }
             answer
         };

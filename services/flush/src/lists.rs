@@ -2,6 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::idn;
+use posthaste_config::system_reason;
 use posthaste_ipc::flush::Answer;
 use posthaste_log::{Logger, warn};
 use posthaste_queue::disk::{Access, Lock};
@@ -43,7 +44,7 @@ impl Lists {
             file.write_at(format!("{id}\n").as_bytes(), file.stat()?.size)
         });
         if let Err(error) = result {
-            warn!(self.log, "cannot write {}: {error}", path.display());
+            warn!(self.log, "cannot write {}: {}", path.display(), system_reason(&error));
         }
     }
 
@@ -69,7 +70,7 @@ impl Lists {
             Ok(()) => Answer::Ok,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::Ok,
             Err(error) => {
-                warn!(self.log, "cannot requeue {id}: {error}");
+                warn!(self.log, "cannot requeue {id}: {}", system_reason(&error));
                 Answer::Failed
             }
         }
@@ -81,7 +82,7 @@ impl Lists {
         let names = match self.queue.disk.list(Path::new(QueueName::Flush.as_str())) {
             Ok(names) => names,
             Err(error) => {
-                warn!(self.log, "cannot read flush: {error}");
+                warn!(self.log, "cannot read flush: {}", system_reason(&error));
                 return Answer::Failed;
             }
         };
@@ -97,7 +98,7 @@ impl Lists {
                 if now.duration_since(stat.modified).is_ok_and(|age| age > self.purge_after)
                     && let Err(error) = self.queue.disk.remove(&path)
                 {
-                    warn!(self.log, "cannot remove {}: {error}", path.display());
+                    warn!(self.log, "cannot remove {}: {}", path.display(), system_reason(&error));
                 }
                 continue;
             }
@@ -117,7 +118,7 @@ impl Lists {
         match sent {
             Ok(()) => Answer::Ok,
             Err(error) => {
-                warn!(self.log, "cannot read {}: {error}", path.display());
+                warn!(self.log, "cannot read {}: {}", path.display(), system_reason(&error));
                 Answer::Failed
             }
         }

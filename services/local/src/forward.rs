@@ -4,7 +4,7 @@ use crate::deliver::{Delivery, Target};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_cleanup_protocol::{Flags, Message, Profile, Rejected};
-use posthaste_config::{Config, ConfigError};
+use posthaste_config::{Config, ConfigError, system_reason};
 use posthaste_ipc::frame;
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::warn;
@@ -97,15 +97,16 @@ impl Delivery<'_> {
     fn send_forward(&mut self, forward: &Forward) -> Result<QueueId, String> {
         let local = self.local;
         self.content.rewind().map_err(|e| e.to_string())?;
-        let mut message = Message::begin(&local.forwarder.profile, &local.queue, local.forwarder.flags).map_err(|e| e.to_string())?;
+        let mut message = Message::begin(&local.forwarder.profile, &local.queue, local.forwarder.flags)
+            .map_err(|e| format!("create queue file: {}", system_reason(&e)))?;
         let id = message.id().clone();
         self.write(&mut message, forward).map_err(|e| match e {
-            WriteError::Rejected(r) => format!("{r:?}"),
+            WriteError::Rejected(r) => r.to_string(),
             WriteError::Read(e) => e.to_string(),
         })?;
-        let accepted = message.finish().map_err(|r| format!("{r:?}"))?;
+        let accepted = message.finish().map_err(|r| r.to_string())?;
         let Some(file) = accepted.file else { return Ok(id) };
-        Committer::commit_now(file).map_err(|e| e.to_string())?;
+        Committer::commit_now(file).map_err(|e| format!("{id}: commit queue file: {}", system_reason(&e)))?;
         if accepted.envelope.is_some() {
             let notice = NewMessage { queue: QueueName::Incoming, id: id.clone(), envelope: accepted.envelope };
             // The queue manager finds the file by itself when this does not reach it.

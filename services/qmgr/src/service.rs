@@ -8,7 +8,7 @@ use crate::slab::Key;
 use bstr::ByteSlice;
 use posthaste_address::Address;
 use posthaste_config::master_cf::MasterFile;
-use posthaste_config::split_list;
+use posthaste_config::{split_list, system_reason};
 use posthaste_delivery::Reporter;
 use posthaste_ipc::bounce::{Answer, Notice};
 use posthaste_ipc::delivery::{Done, Report, Request};
@@ -100,8 +100,7 @@ impl Service for Qmgr {
         let prefix = log.tag().rsplit_once('/').map_or("", |(prefix, _)| prefix).to_owned();
         let reporter = |program: &str| Reporter::new(config, queue.clone(), Logger::new(&format!("{prefix}/{program}")));
         let lock = config.queue_directory().join(QueueName::Active.as_str());
-        let lock =
-            File::open(&lock).map_err(|error| Fatal(format!("open {}: {}", lock.display(), posthaste_config::system_reason(&error))))?;
+        let lock = File::open(&lock).map_err(|error| Fatal(format!("open {}: {}", lock.display(), system_reason(&error))))?;
         let params = {
             let (config, log) = (Arc::clone(config), log.clone());
             let processes = process_limits(setup)?;
@@ -235,7 +234,7 @@ impl Qmgr {
                 Ok(()) => break,
                 Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(TAKE_OVER).await,
                 Err(error) => {
-                    warn!(self.log, "lock active queue: {error}");
+                    warn!(self.log, "lock active queue: {}", system_reason(&error.into()));
                     break;
                 }
             }

@@ -3,6 +3,7 @@
 use crate::{Client, Qmqpd, verp};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_cleanup_protocol::{Accepted, Message, Rejected};
+use posthaste_config::system_reason;
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::warn;
 use posthaste_queue::clock::mail_date;
@@ -192,7 +193,7 @@ impl Incoming {
         match commit(qmqpd, accepted).await {
             Ok(()) => Outcome { letter: 'K', text: format!("Ok: queued as {}", self.id) },
             Err(error) => {
-                warn!(qmqpd.log, "{}: commit queue file: {error}", self.id);
+                warn!(qmqpd.log, "{}: commit queue file: {}", self.id, system_reason(&error));
                 refusal(qmqpd, &error.into())
             }
         }

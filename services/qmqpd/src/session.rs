@@ -4,6 +4,7 @@ use crate::mail::{Incoming, Outcome};
 use crate::netstring::{Event, Part, Reader, reply};
 use crate::{Client, Qmqpd};
 use bstr::ByteSlice;
+use posthaste_config::system_reason;
 use posthaste_log::{info, warn};
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -37,7 +38,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(qmqpd: &Rc<Qmqpd>, stream: &
     let mut mail = match Incoming::begin(qmqpd, client) {
         Ok(mail) => mail,
         Err(error) => {
-            warn!(qmqpd.log, "create queue file: {error}");
+            warn!(qmqpd.log, "create queue file: {}", system_reason(&error));
             let _ = answer(qmqpd, stream, 'Z', "Error: queue file write error").await;
             return;
         }

@@ -6,6 +6,7 @@ use crate::records::{self, Records};
 use crate::settings::{RewriteClients, Settings};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_cleanup_protocol::{Accepted, Flags, Message as Cleanup, Rejected};
+use posthaste_config::system_reason;
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::{info, warn};
 use posthaste_queue::{QueueName, RecordType};
@@ -193,7 +194,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
         ..Flags::default()
     };
     let mut mail = QueueMail::new(smtpd, flags).map_err(|error| {
-        warn!(smtpd.log, "create queue file: {error}");
+        warn!(smtpd.log, "create queue file: {}", system_reason(&error));
         write_refusal()
     })?;
     let id = mail.id();
@@ -339,8 +340,8 @@ pub async fn finish(smtpd: &Rc<Smtpd>, session: &mut Session<Mail>) -> Finished 
     match commit(smtpd, accepted).await {
         Ok(()) => Finished::Queued,
         Err(error) => {
-            warn!(smtpd.log, "{id}: commit queue file: {error}");
-            refused(write_refusal())
+            warn!(smtpd.log, "{id}: commit queue file: {}", system_reason(&error));
+            refused(refusal(&error.into()))
         }
     }
 }
@@ -371,8 +372,8 @@ pub(crate) fn write_refusal() -> Refusal {
 fn refusal(rejected: &Rejected) -> Refusal {
     let (reply, class) = match rejected {
         Rejected::BadRecords => ("451 4.3.0 Error: internal protocol error".to_owned(), notice::SOFTWARE),
-        Rejected::Write { full: true } => ("452 4.3.1 Error: queue file write error".to_owned(), notice::RESOURCE),
-        Rejected::Write { full: false } => ("451 4.3.0 Error: queue file write error".to_owned(), notice::RESOURCE),
+        Rejected::Write { full: true, .. } => ("452 4.3.1 Error: queue file write error".to_owned(), notice::RESOURCE),
+        Rejected::Write { full: false, .. } => ("451 4.3.0 Error: queue file write error".to_owned(), notice::RESOURCE),
         Rejected::TooBig => ("552 5.3.4 Error: message file too big".to_owned(), notice::POLICY),
         Rejected::Content { smtp: Some(reply), .. } => (reply.clone(), notice::POLICY),
         Rejected::Content { dsn, text, smtp: None } => {
@@ -414,6 +415,6 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, to: &str, lines
     }
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.record(RecordType::END, BStr::new(b""));
-    let accepted = mail.finish().await.map_err(|rejected| format!("{rejected:?}"))?;
+    let accepted = mail.finish().await.map_err(|rejected| rejected.to_string())?;
     commit(smtpd, accepted).await.map_err(|error| error.to_string())
 }

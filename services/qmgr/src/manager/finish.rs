@@ -2,6 +2,7 @@
 
 use super::{Action, Manager, Message, Resolver, Stage};
 use crate::slab::Key;
+use posthaste_config::system_reason;
 use posthaste_delivery::ShownAddress;
 use posthaste_ipc::bounce::{Kind, Notice};
 use posthaste_ipc::delivery::{TRACE_RECORD, TRACE_VERIFY};
@@ -108,7 +109,7 @@ impl<R: Resolver> Manager<R> {
                     && let Some(offset) = message.envelope.trace_flags_at
                     && let Err(error) = self.queue.kill_record(message.queue, &message.id, offset)
                 {
-                    warn!(self.log, "{}: cannot say that its delivery was reported: {error}", message.id);
+                    warn!(self.log, "{}: cannot say that its delivery was reported: {}", message.id, system_reason(&error));
                 }
             }
             (Stage::Expiring, true) => return self.remove(now, key),
@@ -117,7 +118,7 @@ impl<R: Resolver> Manager<R> {
                     && let Some((_, offset)) = message.envelope.warn
                     && let Err(error) = self.queue.mark_warned(message.queue, &message.id, offset)
                 {
-                    warn!(self.log, "{}: cannot say that the delay warning was sent: {error}", message.id);
+                    warn!(self.log, "{}: cannot say that the delay warning was sent: {}", message.id, system_reason(&error));
                 }
                 return self.defer(now, key);
             }
@@ -137,13 +138,17 @@ impl<R: Resolver> Manager<R> {
         if message.defer_log
             && let Err(error) = self.queue.remove_log(LogName::Defer, &message.id)
         {
-            warn!(self.log, "{}: cannot remove its defer log: {error}", message.id);
+            warn!(self.log, "{}: cannot remove its defer log: {}", message.id, system_reason(&error));
         }
         match self.queue.remove(message.queue, &message.id) {
             Ok(()) if message.settled => (),
             Ok(()) => info!(self.log, "{}: removed", message.id),
             Err(error) if error.kind() == ErrorKind::NotFound => (),
-            Err(error) => warn!(self.log, "{}: cannot remove: {error}", message.id),
+            Err(error) => {
+                warn!(self.log, "{}: cannot remove: {}", message.id, system_reason(&error));
+                // Nobody is left to deliver to; it is removed when it comes up again.
+                self.stuck.push((message.queue, message.id.clone(), self.queue.clock.now()));
+            }
         }
         self.forget(now, key);
     }

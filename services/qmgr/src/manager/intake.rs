@@ -3,6 +3,7 @@
 use super::finish::FORCE_EXPIRE;
 use super::{Manager, Message, Resolver, Stage, Walk};
 use crate::slab::Key;
+use posthaste_config::system_reason;
 use posthaste_delivery::ShownAddress;
 use posthaste_ipc::delivery::TRACE_VERIFY;
 use posthaste_ipc::qmgr::NewMessage;
@@ -137,14 +138,15 @@ impl<R: Resolver> Manager<R> {
     pub fn start(&mut self, now: Instant) {
         let wall = self.queue.clock.now();
         match self.queue.scan(QueueName::Active) {
-            Err(error) => warn!(self.log, "cannot scan the active queue: {error}"),
+            Err(error) => warn!(self.log, "cannot scan the active queue: {}", system_reason(&error)),
             Ok(scan) => {
                 for found in scan {
                     let Ok(Found::File { id, path }) = found else { continue };
                     let to = self.queue.path(QueueName::Incoming, &id);
                     let moved = self.queue.disk.set_times(&path, wall).and_then(|()| self.queue.rename_path(&path, &to));
                     if let Err(error) = moved {
-                        warn!(self.log, "cannot move {id} from active to incoming: {error}");
+                        warn!(self.log, "cannot move {id} from active to incoming: {}", system_reason(&error));
+                        self.stuck.push((QueueName::Active, id, wall));
                     }
                 }
             }
@@ -180,7 +182,7 @@ impl<R: Resolver> Manager<R> {
         self.incoming.later = None;
         match self.queue.scan(QueueName::Incoming) {
             Ok(scan) => self.incoming.walk = Some(scan),
-            Err(error) => warn!(self.log, "cannot scan the incoming queue: {error}"),
+            Err(error) => warn!(self.log, "cannot scan the incoming queue: {}", system_reason(&error)),
         }
     }
 
@@ -200,7 +202,7 @@ impl<R: Resolver> Manager<R> {
                 }
                 self.scan.walk = Some(walk);
             }
-            Err(error) => warn!(self.log, "cannot scan the deferred queue: {error}"),
+            Err(error) => warn!(self.log, "cannot scan the deferred queue: {}", system_reason(&error)),
         }
     }
 
@@ -305,7 +307,7 @@ impl<R: Resolver> Manager<R> {
                         self.begin_incoming_scan();
                     }
                 }
-                Some(Err(error)) => warn!(self.log, "cannot scan the incoming queue: {error}"),
+                Some(Err(error)) => warn!(self.log, "cannot scan the incoming queue: {}", system_reason(&error)),
                 Some(Ok(Found::Temporary(_))) => (),
                 Some(Ok(Found::Bogus(path))) => warn!(self.log, "bogus file name: {}", path.display()),
                 Some(Ok(Found::File { id, .. })) => {
@@ -345,7 +347,7 @@ impl<R: Resolver> Manager<R> {
                     }
                 }
                 Some(Ok(_)) => (),
-                Some(Err(error)) => warn!(self.log, "cannot scan the deferred queue: {error}"),
+                Some(Err(error)) => warn!(self.log, "cannot scan the deferred queue: {}", system_reason(&error)),
             }
         }
     }
@@ -379,7 +381,7 @@ impl<R: Resolver> Manager<R> {
                 },
                 Some(Ok(Found::Bogus(path))) => warn!(self.log, "bogus file name: {}", path.display()),
                 Some(Ok(Found::Temporary(_))) => (),
-                Some(Err(error)) => warn!(self.log, "cannot scan the deferred queue: {error}"),
+                Some(Err(error)) => warn!(self.log, "cannot scan the deferred queue: {}", system_reason(&error)),
             }
         }
         true
@@ -400,14 +402,19 @@ impl<R: Resolver> Manager<R> {
             if from == QueueName::Deferred {
                 self.deferred.insert(stat.modified, id);
             } else {
-                let at = now + stat.modified.duration_since(wall).unwrap_or_default();
-                self.incoming.later = Some(self.incoming.later.map_or(at, |later| later.min(at)));
+                self.look_at_incoming(now + stat.modified.duration_since(wall).unwrap_or_default());
             }
             return false;
         }
         if let Err(error) = self.queue.rename(&id, from, QueueName::Active) {
             if error.kind() != ErrorKind::NotFound {
-                warn!(self.log, "cannot move {id} from {} to active: {error}", from.as_str());
+                warn!(self.log, "cannot move {id} from {} to active: {}", from.as_str(), system_reason(&error));
+                // It is looked at again, for somebody will mend the disk.
+                if from == QueueName::Deferred {
+                    self.deferred.insert(wall + self.settings.minimal_backoff_time, id);
+                } else {
+                    self.look_at_incoming(now + self.settings.transport_retry_time);
+                }
             }
             return false;
         }
@@ -434,11 +441,11 @@ impl<R: Resolver> Manager<R> {
         }
         // Of the attempt before; the reasons of this one will be others.
         if let Err(error) = self.queue.remove_log(LogName::Defer, &id) {
-            warn!(self.log, "{id}: cannot remove its defer log: {error}");
+            warn!(self.log, "{id}: cannot remove its defer log: {}", system_reason(&error));
         }
         let revive = stat.mode & REVIVE != 0;
         if revive && let Err(error) = self.queue.set_mode(QueueName::Active, &id, stat.mode & 0o777 & !REVIVE) {
-            warn!(self.log, "{id}: cannot change its mode: {error}");
+            warn!(self.log, "{id}: cannot change its mode: {}", system_reason(&error));
         }
         if from == QueueName::Incoming {
             self.recent.insert(id.clone());
@@ -454,6 +461,11 @@ impl<R: Resolver> Manager<R> {
         }
         self.open(now, key);
         true
+    }
+
+    /// The next scan of `incoming` is no later than `at`.
+    fn look_at_incoming(&mut self, at: Instant) {
+        self.incoming.later = Some(self.incoming.later.map_or(at, |later| later.min(at)));
     }
 
     /// Whether the log of deferred recipients has all that are still open.
@@ -541,7 +553,7 @@ impl<R: Resolver> Manager<R> {
     pub(super) fn set_aside(&mut self, id: &QueueId, from: QueueName) {
         warn!(self.log, "saving corrupt file \"{id}\" from queue \"{}\" to queue \"corrupt\"", from.as_str());
         if let Err(error) = self.queue.rename(id, from, QueueName::Corrupt) {
-            warn!(self.log, "cannot save corrupt file {id}: {error}");
+            warn!(self.log, "cannot save corrupt file {id}: {}", system_reason(&error));
         }
     }
 
@@ -560,7 +572,7 @@ impl<R: Resolver> Manager<R> {
             Err(error) if error.kind() == ErrorKind::NotFound => (),
             Err(error) => {
                 // A full disk has no room for a directory entry, either. It may not stay in `active`, where nobody would look for it.
-                warn!(self.log, "cannot move {id} from {} to deferred: {error}", from.as_str());
+                warn!(self.log, "cannot move {id} from {} to deferred: {}", from.as_str(), system_reason(&error));
                 self.stuck.push((from, id.clone(), until));
             }
         }

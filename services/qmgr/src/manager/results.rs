@@ -3,6 +3,7 @@
 use super::{Action, Manager, Message, Resolver, Stage, Work};
 use crate::sched::{Entry, Feedback, Suspended, Transport};
 use crate::slab::Key;
+use posthaste_config::system_reason;
 use posthaste_delivery::records::{Records, records};
 use posthaste_delivery::{Over, Timing};
 use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_PROBE, TRACE_VERIFY};
@@ -215,7 +216,7 @@ impl<R: Resolver> Manager<R> {
             if let Err(error) = work.run(&self.queue)
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                warn!(self.log, "{}: cannot write its defer log: {error}", work.id);
+                warn!(self.log, "{}: cannot write its defer log: {}", work.id, system_reason(&error));
             }
             return;
         }
@@ -234,14 +235,14 @@ impl<R: Resolver> Manager<R> {
                 if self.queue.stat(QueueName::Hold, &id).is_err() {
                     for log in [LogName::Bounce, LogName::Trace, LogName::Defer] {
                         if let Err(error) = self.queue.remove_log(log, &id) {
-                            warn!(self.log, "{id}: cannot remove its {} log: {error}", log.queue().as_str());
+                            warn!(self.log, "{id}: cannot remove its {} log: {}", log.queue().as_str(), system_reason(&error));
                         }
                     }
                 }
                 return self.forget(now, key);
             }
             // The recipients are not marked: they are tried again and will fail again, which loses nothing.
-            warn!(self.log, "{}: cannot record the results of its delivery: {error}", message.id);
+            warn!(self.log, "{}: cannot record the results of its delivery: {}", message.id, system_reason(&error));
             message.deferred = true;
         }
         self.advance(now, key);
