@@ -220,6 +220,13 @@ impl Queue {
         Ok(Queue { settings: Arc::new(settings), disk: Arc::new(disk), clock: Arc::new(clock::RealClock) })
     }
 
+    /// For a process that gives up root before it makes files: they need no other owner.
+    #[must_use]
+    pub fn without_root(mut self) -> Queue {
+        Arc::make_mut(&mut self.settings).owner = None;
+        self
+    }
+
     /// Path of a message or log, relative to `queue_directory`, with its hash directories.
     pub fn path(&self, queue: QueueName, id: &QueueId) -> PathBuf {
         let mut path = String::with_capacity(48);

@@ -1,5 +1,6 @@
 //! One cleanup service as configured.
 
+use crate::Flags;
 use crate::mapping::{Classes, Masquerade};
 use posthaste_config::{Config, ConfigError, split_list};
 use posthaste_delivery::Style;
@@ -181,6 +182,32 @@ impl Profile {
     /// SMTPUTF8 (`smtputf8_autodetect_classes`): the value for [`crate::Flags::smtputf8_autodetect`].
     pub fn autodetects_smtputf8(&self, origin: &str) -> bool {
         self.autodetect.iter().any(|class| class == origin || class == "all")
+    }
+}
+
+impl Flags {
+    /// For mail that a service takes in, with `receive_override_options` of its `config`; `origin` as in [`Profile::autodetects_smtputf8`].
+    pub fn received(config: &Config, profile: &Profile, origin: &str) -> Result<Flags, ConfigError> {
+        let mut flags = Flags {
+            filter: true,
+            milter: true,
+            address_mappings: true,
+            bcc: true,
+            smtputf8_autodetect: profile.autodetects_smtputf8(origin),
+            ..Flags::default()
+        };
+        let options = config.text("receive_override_options")?;
+        for option in split_list(&options) {
+            match option {
+                "no_address_mappings" => (flags.address_mappings, flags.bcc) = (false, false),
+                "no_header_body_checks" => flags.filter = false,
+                "no_milters" => flags.milter = false,
+                // A matter of the SMTP server's.
+                "no_unknown_recipient_checks" => {}
+                other => return Err(ConfigError::Bad(format!("unknown receive_override_options value \"{other}\" in \"{options}\""))),
+            }
+        }
+        Ok(flags)
     }
 }
 

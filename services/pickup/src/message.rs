@@ -68,25 +68,15 @@ pub struct Feeder {
 impl Feeder {
     /// Reads parameters and opens cleanup's tables.
     pub fn open(config: &Config, queue: &Queue, log: Logger) -> Result<Feeder, ConfigError> {
-        let overrides = config.text("receive_override_options")?;
-        let without = |what: &str| split_list(&overrides).any(|option| option == what);
         let profile = Profile::open(config)?;
-        let smtputf8_autodetect = profile.autodetects_smtputf8("sendmail");
+        let flags = Flags { bounce: true, ..Flags::received(config, &profile, "sendmail")? };
         Ok(Feeder {
             profile,
             queue: queue.clone(),
             content_filter: config.text("content_filter")?,
             host: config.text("myhostname")?,
             mail_name: config.text("mail_name")?,
-            flags: Flags {
-                filter: !without("no_header_body_checks"),
-                milter: !without("no_milters"),
-                address_mappings: !without("no_address_mappings"),
-                bcc: true,
-                bounce: true,
-                smtputf8_autodetect,
-                ..Flags::default()
-            },
+            flags,
             internal_addresses: config.text("info_log_address_format")? == "internal",
             log,
         })

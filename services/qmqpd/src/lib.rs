@@ -61,8 +61,6 @@ struct Settings {
 
 impl Settings {
     fn read(config: &Config, profile: &Profile) -> Result<Settings, Fatal> {
-        let overrides = config.text("receive_override_options")?;
-        let without = |what: &str| split_list(&overrides).any(|option| option == what);
         Ok(Settings {
             timeout: config.time("qmqpd_timeout")?,
             error_delay: config.time("qmqpd_error_delay")?,
@@ -70,14 +68,7 @@ impl Settings {
             message_size_limit: u64::try_from(config.int("message_size_limit")?).unwrap_or(0),
             line_length_limit: usize::try_from(config.int("line_length_limit")?).unwrap_or(2048),
             content_filter: config.text("content_filter")?,
-            flags: Flags {
-                filter: !without("no_header_body_checks"),
-                milter: !without("no_milters"),
-                address_mappings: !without("no_address_mappings"),
-                bcc: !without("no_address_mappings"),
-                smtputf8_autodetect: profile.autodetects_smtputf8("qmqpd"),
-                ..Flags::default()
-            },
+            flags: Flags::received(config, profile, "qmqpd")?,
             verp_filter: config.text("verp_delimiter_filter")?,
             soft_bounce: config.bool("soft_bounce")?,
             in_flow_delay: config.time("in_flow_delay")?,
@@ -93,15 +84,12 @@ impl Service for Qmqpd {
         let name = "qmqpd_authorized_clients";
         let parents = split_list(&config.text("parent_domain_matches_subdomains")?).any(|word| word == name);
         let clients = AddressList::open(name, &config.text(name)?, parents, config).map_err(|error| Fatal(error.to_string()))?;
-        let mut queue = Queue::open(config)?;
-        // Files are made after root has been given up, so they need no other owner.
-        queue.settings = Arc::new(posthaste_queue::Settings { owner: None, ..(*queue.settings).clone() });
         let profile = Profile::open(config)?;
         Ok(Qmqpd {
             settings: Settings::read(config, &profile)?,
             clients,
             resolver: Resolver::new(posthaste_dns::Settings::from_config(config, log.clone())?),
-            queue,
+            queue: Queue::open(config)?.without_root(),
             profile,
             committer: Committer::new(COMMIT_THREADS),
             notifier: Rc::new(Notifier::new(format!("public/{}", config.text("queue_service_name")?))),

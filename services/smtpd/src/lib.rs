@@ -79,8 +79,9 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    fn read(config: &Config, log: &Logger) -> Result<Rc<Parameters>, Fatal> {
-        Ok(Rc::new(Parameters { protocol: Rc::new(settings::protocol(config, log)?), settings: settings::Settings::read(config)? }))
+    fn read(config: &Config, profile: &Profile, log: &Logger) -> Result<Rc<Parameters>, Fatal> {
+        let settings = settings::Settings::read(config, profile)?;
+        Ok(Rc::new(Parameters { protocol: Rc::new(settings::protocol(config, log)?), settings }))
     }
 }
 
@@ -89,17 +90,18 @@ impl Smtpd {
         let (config, log) = (&*setup.config, &setup.log);
         let router = Arc::new(Router::open(config, false)?);
         let resolver = Resolver::new(posthaste_dns::Settings::from_config(config, log.clone())?);
+        let profile = Profile::open(config)?;
         let restrictions = restrictions::Rules::open(config, router, resolver.clone(), log.clone())?;
         Ok(Smtpd {
             setup: setup.clone(),
-            normal: Parameters::read(config, log)?,
-            stressed: Parameters::read(&setup.stressed_config()?, log)?,
+            normal: Parameters::read(config, &profile, log)?,
+            stressed: Parameters::read(&setup.stressed_config()?, &profile, log)?,
             restrictions,
             keywords: keywords::Keywords::open(config, log)?,
             limits: limits::Limits::open(config, &setup.service)?,
             resolver,
-            queue: own_queue(config)?,
-            profile: Profile::open(config)?,
+            queue: Queue::open(config)?.without_root(),
+            profile,
             committer: Committer::new(COMMIT_THREADS),
             notifier: Rc::new(posthaste_service::Notifier::new("public/qmgr")),
             buffers: transport::Buffers::default(),
@@ -113,13 +115,6 @@ impl Smtpd {
     fn parameters(&self) -> Rc<Parameters> {
         Rc::clone(if self.setup.stressed() { &self.stressed } else { &self.normal })
     }
-}
-
-/// The queue as this process will use it: files are made after root has been given up, so they need no other owner.
-fn own_queue(config: &Config) -> Result<Queue, Fatal> {
-    let mut queue = Queue::open(config)?;
-    queue.settings = Arc::new(posthaste_queue::Settings { owner: None, ..(*queue.settings).clone() });
-    Ok(queue)
 }
 
 impl Service for Smtpd {

@@ -183,16 +183,7 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
     let Some(transaction) = session.transaction() else {
         return Err(write_refusal());
     };
-    let overrides = settings.overrides;
-    let flags = Flags {
-        filter: !overrides.no_header_body_checks,
-        milter: !overrides.no_milters,
-        address_mappings: !overrides.no_address_mappings,
-        bcc: !overrides.no_address_mappings,
-        smtputf8: transaction.parameters.smtputf8,
-        smtputf8_autodetect: smtpd.profile.autodetects_smtputf8("smtpd"),
-        ..Flags::default()
-    };
+    let flags = Flags { smtputf8: transaction.parameters.smtputf8, ..settings.cleanup };
     let mut mail = QueueMail::new(smtpd, flags).map_err(|error| {
         warn!(smtpd.log, "create queue file: {}", system_reason(&error));
         write_refusal()

@@ -2,6 +2,7 @@
 
 use crate::{proxy, refusals};
 use bstr::{BStr, BString};
+use posthaste_cleanup_protocol::{Flags, Profile};
 use posthaste_config::{Config, split_list};
 use posthaste_log::Logger;
 use posthaste_service::Fatal;
@@ -24,8 +25,8 @@ pub struct Settings {
     pub message_size_limit: u64,
     /// `content_filter`.
     pub content_filter: BString,
-    /// `receive_override_options`.
-    pub overrides: Overrides,
+    /// How cleanup treats a message of a client.
+    pub cleanup: Flags,
     /// `notify_classes`, as [`notice`] bits.
     pub notify: u8,
     /// `error_notice_recipient`, for protocol, policy, resource and software.
@@ -53,14 +54,6 @@ pub struct Settings {
     pub proxy: Option<Rc<proxy::Settings>>,
 }
 
-/// `receive_override_options`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Overrides {
-    pub no_address_mappings: bool,
-    pub no_header_body_checks: bool,
-    pub no_milters: bool,
-}
-
 /// An item of `local_header_rewrite_clients`.
 pub enum RewriteClients {
     InetInterfaces,
@@ -70,22 +63,7 @@ pub enum RewriteClients {
 }
 
 impl Settings {
-    pub fn read(config: &Config) -> Result<Settings, Fatal> {
-        let mut overrides = Overrides::default();
-        for word in split_list(&config.text("receive_override_options")?) {
-            match word {
-                "no_address_mappings" => overrides.no_address_mappings = true,
-                "no_header_body_checks" => overrides.no_header_body_checks = true,
-                "no_milters" => overrides.no_milters = true,
-                "no_unknown_recipient_checks" => {}
-                other => {
-                    return Err(Fatal(format!(
-                        "unknown receive_override_options value \"{other}\" in \"{}\"",
-                        config.text("receive_override_options")?
-                    )));
-                }
-            }
-        }
+    pub fn read(config: &Config, profile: &Profile) -> Result<Settings, Fatal> {
         let rate = u64::try_from(config.int("smtpd_min_data_rate")?).unwrap_or(1).max(1);
         Ok(Settings {
             timeout: config.time("smtpd_timeout")?,
@@ -94,7 +72,7 @@ impl Settings {
             queue_minfree: u64::try_from(config.int("queue_minfree")?).unwrap_or(0),
             message_size_limit: u64::try_from(config.int("message_size_limit")?).unwrap_or(0),
             content_filter: config.text("content_filter")?.into(),
-            overrides,
+            cleanup: Flags::received(config, profile, "smtpd")?,
             notify: notify_classes(&config.text("notify_classes")?)?,
             error_notice_recipient: config.text("error_notice_recipient")?,
             bounce_notice_recipient: config.text("bounce_notice_recipient")?,
