@@ -166,11 +166,19 @@ impl PhysicalKind {
 /// Lines of master.cf are folded before this column.
 const MASTER_WIDTH: usize = 80;
 
+/// Where the fields of master.cf after the first, and the command, begin.
+const MASTER_COLUMNS: [usize; 7] = [11, 17, 25, 33, 41, 49, 57];
+
 impl MasterLine {
     /// The entry as `postconf -M` shows it, on one line, or folded as `postconf -Mf` does and as it is written into the file.
     pub fn display(&self, fold: bool) -> String {
-        let [service, kind, private, unprivileged, chroot, wakeup, limit] = &self.fields;
-        let start = format!("{service:<10} {kind:<5} {private:<7} {unprivileged:<7} {chroot:<7} {wakeup:<7} {limit:<7} ");
+        // Columns of the line, not widths: behind a long field those that follow stand in their places again as soon as there is room.
+        let mut start = String::new();
+        for (column, field) in MASTER_COLUMNS.iter().zip(&self.fields) {
+            start.push_str(field);
+            let length = start.chars().count();
+            start.extend(std::iter::repeat_n(' ', column.saturating_sub(length).max(1)));
+        }
         self.with_command(start, fold)
     }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// A byte on the trigger socket (qmgr(8)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// `A`: the next scan of `deferred` ignores time stamps.
+    /// `A`: the next scan of `deferred`, and one of `incoming` that is asked for with it, ignore time stamps.
     All,
     /// `F`: forget dead transports and destinations.
     FlushDead,
@@ -61,6 +61,9 @@ const BUSY_RETRY: Duration = Duration::from_secs(60);
 pub(super) struct Incoming {
     walk: Walk,
     again: bool,
+    /// The scan going on, and the next one, ignore time stamps.
+    flush: bool,
+    flush_next: bool,
     /// A file that was met is not to be taken before this time.
     later: Option<Instant>,
 }
@@ -159,6 +162,7 @@ impl<R: Resolver> Manager<R> {
         let has = |trigger| triggers.contains(&trigger);
         if has(Trigger::All) {
             self.scan.flush_next = true;
+            self.incoming.flush_next |= has(Trigger::Incoming);
         }
         if has(Trigger::FlushDead) {
             self.sched.flush();
@@ -179,6 +183,7 @@ impl<R: Resolver> Manager<R> {
 
     fn begin_incoming_scan(&mut self) {
         self.incoming.again = false;
+        self.incoming.flush = std::mem::take(&mut self.incoming.flush_next);
         self.incoming.later = None;
         match self.queue.scan(QueueName::Incoming) {
             Ok(scan) => self.incoming.walk = Some(scan),
@@ -311,7 +316,7 @@ impl<R: Resolver> Manager<R> {
                 Some(Ok(Found::Temporary(_))) => (),
                 Some(Ok(Found::Bogus(path))) => warn!(self.log, "bogus file name: {}", path.display()),
                 Some(Ok(Found::File { id, .. })) => {
-                    if !self.by_id.contains_key(&id) && self.activate(now, id, QueueName::Incoming, false) {
+                    if !self.by_id.contains_key(&id) && self.activate(now, id, QueueName::Incoming, self.incoming.flush) {
                         return true;
                     }
                 }
