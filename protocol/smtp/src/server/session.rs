@@ -402,30 +402,29 @@ impl<M: Message> Session<M> {
             self.line = line.iter().map(|&c| if c.is_ascii_control() { b'?' } else { c }).collect::<Vec<u8>>().into();
         }
         self.verb = Verb::parse(word);
-        self.place = self.verb.as_str();
         self.counts[self.verb as usize].total += 1;
         if self.verb == Verb::Unknown {
             let header = line.find_byte(b':').is_some_and(|colon| !line[..colon].contains(&b' '));
             if header || settings.forbidden_command.as_ref().is_some_and(|matches| matches(word)) {
-                self.log(
-                    Level::Warning,
-                    format!("non-SMTP command from {}: {}", self.label(), lines::printable(&line[..line.len().min(100)])),
-                );
+                let shown = words::escape(&line[..line.len().min(100)]);
+                self.log(Level::Warning, format!("non-SMTP command from {}: {}", self.label(), &shown[..shown.len().min(100)]));
                 self.reply("221 2.7.0 Error: I can break rules, too. Goodbye.");
                 self.state = State::Closing;
                 return;
             }
         }
+        // A client that may not speak does not get further in the log either, and what it sends ahead (the content of BDAT) is read as commands.
+        if self.denied && self.verb != Verb::Quit {
+            self.fail(&format!("503 5.7.0 Error: access denied for {}", self.label()));
+            return;
+        }
+        self.place = self.verb.as_str();
         if settings.forbid_unauth_pipelining && !following.is_empty() && !self.verb.may_be_pipelined(self.esmtp) {
             let shown = words::escape(&following[..following.len().min(100)]);
             self.log(Level::Info, format!("improper command pipelining after {} from {}: {shown}", self.place, self.label()));
             self.reply("554 5.5.0 Error: SMTP protocol synchronization");
             self.trouble |= notice::PROTOCOL;
             self.state = State::Closing;
-            return;
-        }
-        if self.denied && self.verb != Verb::Quit {
-            self.fail(&format!("503 5.7.0 Error: access denied for {}", self.label()));
             return;
         }
         self.execute(arguments);

@@ -142,7 +142,8 @@ impl Rules {
         let mut parser = Parser::new(config)?;
         let relay = parser.parameter("smtpd_relay_restrictions")?;
         let recipient = parser.parameter("smtpd_recipient_restrictions")?;
-        if !parse::protects_relay(&relay) && !parse::protects_relay(&recipient) {
+        let ignored = |next: &str, permit: &str| warn!(log, "restriction `{next}' after `{permit}' is ignored");
+        if !parse::protects_relay(&recipient, ignored) && !parse::protects_relay(&relay, ignored) {
             return Err(Fatal(NEED_PROTECTION.into()));
         }
         let parents = config.text("parent_domain_matches_subdomains")?;

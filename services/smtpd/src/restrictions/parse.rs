@@ -355,14 +355,28 @@ const DNS_LISTS: &[(&str, OfZone)] = {
     ]
 };
 
-/// Whether a list keeps strangers from relaying: smtpd does not start unless one does. What follows an unconditional permit never works.
-pub fn protects_relay(list: &[Item]) -> bool {
-    list.iter().take_while(|item| !matches!(item.rule, Restriction::Permit)).any(|item| {
-        matches!(
-            item.rule,
-            Restriction::Reject | Restriction::Defer | Restriction::DeferIfPermit | Restriction::RejectUnauthDestination { .. }
-        )
-    })
+/// Whether the list keeps strangers from relaying, whatever its tables say. What stands after `warn_if_reject` does not count. What follows a bare
+/// `permit` can never count, and `ignored` is told of it: the next name, and how `permit` is written.
+pub fn protects_relay(list: &[Item], ignored: impl Fn(&str, &str)) -> bool {
+    let mut items = list.iter().peekable();
+    while let Some(item) = items.next() {
+        match item.rule {
+            Restriction::WarnIfReject => {
+                items.next();
+            }
+            Restriction::Permit => {
+                if let Some(next) = items.peek() {
+                    ignored(&next.name, &item.name);
+                }
+                return false;
+            }
+            Restriction::Reject | Restriction::Defer | Restriction::DeferIfPermit | Restriction::RejectUnauthDestination { .. } => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The value of a table as text; what is not UTF-8 can be no restriction.
@@ -412,11 +426,18 @@ mod tests {
     /// S-SMTPD-18.
     #[test]
     fn relay_protection() {
-        let list = |value| parse_result(value, &[]);
-        assert!(protects_relay(&list("permit_mynetworks, defer_unauth_destination")));
-        assert!(protects_relay(&list("permit_mynetworks, reject")));
-        assert!(!protects_relay(&list("permit_mynetworks, permit, reject")));
-        assert!(!protects_relay(&list("")));
+        let list = |value: &str| parse_result(value, &[]);
+        let ignored = std::cell::RefCell::new(Vec::new());
+        let protects = |text: &str| protects_relay(&list(text), |next, permit| ignored.borrow_mut().push(format!("{next} after {permit}")));
+        assert!(protects("permit_mynetworks, defer_unauth_destination"));
+        assert!(protects("permit_mynetworks, reject, permit, defer"));
+        assert!(protects("warn_if_reject permit, reject_non_fqdn_sender, reject"));
+        assert!(!protects("permit_mynetworks, warn_if_reject reject"));
+        assert!(!protects("permit_mynetworks, permit"));
+        assert!(!protects(""));
+        assert_eq!(*ignored.borrow(), [""; 0]);
+        assert!(!protects("permit_mynetworks, PERMIT, reject"));
+        assert_eq!(*ignored.borrow(), ["reject after PERMIT"]);
     }
 
     /// Every name of the tables above, and every action of access(5), is in a scenario that was recorded from Postfix.
