@@ -20,6 +20,9 @@ const KEPT: usize = 1000;
 /// Sender options that were asked for, not found in the message: SMTPUTF8 and REQUIRETLS.
 const ASKED: u32 = 1 | 32;
 
+/// The name under which mail systems write.
+const DAEMON: &str = "MAILER-DAEMON";
+
 /// What precedes a recipient and is about it alone.
 #[derive(Default)]
 pub(crate) struct Pending {
@@ -180,7 +183,14 @@ impl Content {
         let mut sender = Address::new(payload);
         if !sender.is_empty() {
             sender = profile.rewriter.rewrite(Context::Local, &sender);
-            if self.flags.address_mappings {
+            // Some write so for "nobody": a report to it would come back.
+            if sender.as_bytes().get(..DAEMON.len()).is_some_and(|start| start.eq_ignore_ascii_case(DAEMON.as_bytes())) {
+                let daemon = profile.rewriter.rewrite(Context::Local, &Address::new(DAEMON));
+                if sender.as_bytes().eq_ignore_ascii_case(daemon.as_bytes()) {
+                    sender = Address::empty();
+                }
+            }
+            if self.flags.address_mappings && !sender.is_empty() {
                 sender = profile.map_address(self.id(), Classes::ENVELOPE_SENDER, sender)?;
             }
         }

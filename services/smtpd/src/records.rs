@@ -1,6 +1,6 @@
 //! The records of a message that do not depend on where it goes: into the queue, or to postdrop(1).
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use posthaste_address::Address;
 use posthaste_queue::RecordType;
 use posthaste_smtp_protocol::server::{MailParameters, Recipient};
@@ -27,13 +27,7 @@ pub fn recipient(to: &mut impl Records, recipient: &Recipient) {
     if recipient.notify != 0 {
         to.attribute("notify_flags", recipient.notify.to_string().as_bytes());
     }
-    if recipient.orcpt.is_empty() {
-        // As the client wrote it, before anything is made of it.
-        let orcpt = [b"rfc822;", recipient.address.external_cow().as_bytes()].concat();
-        to.attribute("dsn_orig_rcpt", &orcpt);
-    } else {
-        to.attribute("dsn_orig_rcpt", &recipient.orcpt);
-    }
+    to.attribute("dsn_orig_rcpt", &recipient.orcpt);
     to.record(RecordType::RECIPIENT, recipient.address.as_bytes());
 }
 

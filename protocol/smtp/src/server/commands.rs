@@ -139,10 +139,6 @@ impl<M: Message> Session<M> {
             self.fail(if esmtp { "501 Syntax: EHLO hostname" } else { "501 Syntax: HELO hostname" });
             return;
         }
-        self.end_transaction();
-        if esmtp {
-            self.trim_history();
-        }
         self.pending_esmtp = esmtp;
         self.former_helo = self.helo.replace(lines::neuter(arguments));
         if self.settings.delay_reject {
@@ -153,8 +149,13 @@ impl<M: Message> Session<M> {
     }
 
     fn greet_back(&mut self) {
+        // Only now: a HELO that is refused leaves a transaction as it was.
+        self.end_transaction();
         self.former_helo = None;
         self.esmtp = self.pending_esmtp;
+        if self.esmtp {
+            self.trim_history();
+        }
         let settings = Rc::clone(&self.settings);
         if !self.esmtp {
             self.succeed(&format!("250 {}", settings.hostname));
@@ -376,8 +377,9 @@ impl<M: Message> Session<M> {
     /// The rest of RCPT, once the address is known to be one.
     fn rcpt_with_parameters(&mut self) {
         let rest = std::mem::take(&mut self.unread_parameters);
+        let written = std::mem::take(&mut self.written);
         let Some(Recipient { address, .. }) = self.candidate.take() else { return };
-        let recipient = match self.recipient_parameters(address, &rest) {
+        let mut recipient = match self.recipient_parameters(address, &rest) {
             Ok(recipient) => recipient,
             Err(reply) => return self.fail(&reply),
         };
@@ -394,6 +396,10 @@ impl<M: Message> Session<M> {
                 self.succeed("452 4.5.3 Error: too many recipients");
             }
             return;
+        }
+        if recipient.orcpt.is_empty() {
+            recipient.orcpt = b"rfc822;".into();
+            recipient.orcpt.extend_from_slice(written.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(&written));
         }
         self.candidate = Some(recipient);
         self.state = State::Checking(Check::Recipient);

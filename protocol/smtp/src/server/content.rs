@@ -150,7 +150,7 @@ impl<M: Message> Session<M> {
     /// DATA restrictions refused the first chunk: it is swallowed, then the refusal is sent.
     pub(super) fn refuse_chunk(&mut self, mut refusal: Refusal) {
         if refusal.log {
-            let line = self.describe("reject", self.place, &super::lines::soften(&refusal.reply, self.settings.soft_bounce));
+            let line = self.describe("reject", self.place, &self.softened(&refusal.reply));
             self.log(Level::Info, line);
             refusal.log = false;
         }

@@ -236,6 +236,11 @@ impl<M: Message> Session<M> {
         self.transaction().and_then(|transaction| transaction.queue_id.as_deref()).unwrap_or("NOQUEUE")
     }
 
+    /// A refusal as it will be sent: made temporary if `soft_bounce` wants it.
+    pub fn softened(&self, reply: &str) -> String {
+        lines::soften(reply, self.settings.soft_bounce)
+    }
+
     /// Input that follows the present command, for `reject_unauth_pipelining`.
     pub fn pending_input(&self) -> &BStr {
         self.input[self.position..].as_bstr()
@@ -448,7 +453,7 @@ impl<M: Message> Session<M> {
     /// The command was refused. 421 and 521 end the session (RFC 5321 §3.8, RFC 7504).
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         if refusal.log {
-            let line = self.describe("reject", self.place, &lines::soften(&refusal.reply, self.settings.soft_bounce));
+            let line = self.describe("reject", self.place, &self.softened(&refusal.reply));
             self.log(Level::Info, line);
         }
         self.reply(&refusal.reply);
@@ -476,7 +481,7 @@ impl<M: Message> Session<M> {
             return;
         }
         let settings = Rc::clone(&self.settings);
-        let mut text = lines::soften(text, settings.soft_bounce);
+        let mut text = self.softened(text);
         if let Some(editor) = &settings.edit_refusal {
             let context = RefusalContext {
                 client: &self.client,

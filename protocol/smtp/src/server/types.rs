@@ -375,7 +375,7 @@ pub struct Recipient {
     pub address: Address,
     /// `NOTIFY=`: sum of 1 NEVER, 2 SUCCESS, 4 FAILURE, 8 DELAY; 0 when not given.
     pub notify: u8,
-    /// `ORCPT=` as `type;address`, decoded.
+    /// `ORCPT=` as `type;address`, decoded. Without it, `rfc822` and the address as the client wrote it, before anything is made of it.
     pub orcpt: BString,
 }
 

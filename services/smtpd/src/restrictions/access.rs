@@ -128,12 +128,12 @@ impl Evaluation<'_> {
                 self.reject(reject)
             }
             b"DEFER_IF_REJECT" => {
-                let reject = self.with_text(450, "4.7.1", name, class, text, "Service unavailable");
+                let reject = self.with_text(codes.access_map_defer, "4.7.1", name, class, text, "Service unavailable");
                 self.defer_if_reject(reject);
                 Outcome::Dunno
             }
             b"DEFER_IF_PERMIT" => {
-                let reject = self.with_text(450, "4.7.1", name, class, text, "Service unavailable");
+                let reject = self.with_text(codes.access_map_defer, "4.7.1", name, class, text, "Service unavailable");
                 self.defer_if_permit(reject);
                 Outcome::Dunno
             }

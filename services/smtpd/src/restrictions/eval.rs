@@ -339,8 +339,7 @@ impl<'a> Evaluation<'a> {
     /// Refuses, or under `warn_if_reject` says that it would. A 5xx after a failed permit-type test becomes the deferral that the test left.
     pub fn reject(&mut self, reject: Reject) -> Outcome {
         if self.warn_depth > 0 {
-            let refusal = reject.into_refusal(&self.rules.log);
-            info!(self.rules.log, "{}", self.session.describe("reject_warning", self.session.place(), &refusal.reply));
+            self.only_warn(reject);
             return Outcome::Dunno;
         }
         match &self.defer_if_reject {
@@ -349,11 +348,16 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Says that it would refuse.
+    fn only_warn(&self, reject: Reject) {
+        let reply = self.session.softened(&reject.into_refusal(&self.rules.log).reply);
+        info!(self.rules.log, "{}", self.session.describe("reject_warning", self.session.place(), &reply));
+    }
+
     /// Remembers a failed reject-type test.
     pub fn defer_if_permit(&mut self, reject: Reject) {
         if self.warn_depth > 0 {
-            let refusal = reject.into_refusal(&self.rules.log);
-            info!(self.rules.log, "{}", self.session.describe("reject_warning", self.session.place(), &refusal.reply));
+            self.only_warn(reject);
         } else if self.defer_if_permit.is_none() {
             self.defer_if_permit = Some(reject);
         }
