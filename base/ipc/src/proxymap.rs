@@ -1,10 +1,11 @@
-//! To the proxymap service (`proxymap_service_name`): lookups in tables that it has open for others.
+//! To the proxymap services: lookups in tables that they have open for others (`proxymap_service_name`), and changes
+//! (`proxywrite_service_name`).
 
 use crate::wire::{Wire, WireError};
 use crate::wire_struct;
 use bstr::BString;
 
-/// A lookup, answered by [`Answer`]. Frame kind [`Query::FRAME`]. Requests on a connection are answered in their order.
+/// A request, answered by [`Answer`], or by [`Listed`]s. Frame kind [`Query::FRAME`]. Requests on a connection are answered in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// The table, without `proxy:`.
@@ -16,10 +17,27 @@ pub struct Query {
     /// The table is one that only proxymap can open, written without `proxy:`. It is answered if the configuration names it;
     /// `proxy_read_maps` does not apply.
     pub implicit: bool,
-    /// Only asks whether the table may be used; there is no key.
-    pub check: bool,
-    /// What is looked up.
+    /// What is wanted.
+    pub ask: Ask,
+    /// What is looked up or changed.
     pub key: BString,
+    /// The new value.
+    pub value: BString,
+}
+
+/// What a [`Query`] wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// To know whether the table may be used. There is no key.
+    Check,
+    /// That the key is removed: [`Found::Value`] if it was there.
+    Delete,
+    /// All entries. There is no key.
+    List,
+    /// The value of the key.
+    Lookup,
+    /// That the key gets the value.
+    Update,
 }
 
 impl Query {
@@ -30,7 +48,7 @@ impl Query {
 /// How a lookup ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The table is not in `proxy_read_maps`.
+    /// The table is not in `proxy_read_maps`, or for changes not in `proxy_write_maps`.
     Denied,
     /// The table could not be asked.
     Failed,
@@ -54,6 +72,50 @@ impl Answer {
     pub const FRAME: u8 = 51;
 }
 
+/// Some entries of a table, in the answer to [`Ask::List`]: one after the other until one has no entries. An [`Answer`] in their place says why
+/// there are no more. Frame kind [`Listed::FRAME`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Keys and values.
+    pub entries: Vec<Entry>,
+}
+
+/// One entry of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key.
+    pub key: BString,
+    /// Its value.
+    pub value: BString,
+}
+
+impl Listed {
+    /// The frame kind.
+    pub const FRAME: u8 = 52;
+}
+
+impl Wire for Ask {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Ask::Check => 0,
+            Ask::Lookup => 1,
+            Ask::Update => 2,
+            Ask::Delete => 3,
+            Ask::List => 4,
+        });
+    }
+    fn take(input: &mut &[u8]) -> Result<Self, WireError> {
+        Ok(match u8::take(input)? {
+            0 => Ask::Check,
+            1 => Ask::Lookup,
+            2 => Ask::Update,
+            3 => Ask::Delete,
+            4 => Ask::List,
+            _ => return Err(WireError("not a request for a table")),
+        })
+    }
+}
+
 impl Wire for Found {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(match self {
@@ -74,8 +136,10 @@ impl Wire for Found {
     }
 }
 
-wire_struct!(Query { table, keep_case, raw_bytes, implicit, check, key });
+wire_struct!(Query { table, keep_case, raw_bytes, implicit, ask, key, value });
 wire_struct!(Answer { result, text });
+wire_struct!(Entry { key, value });
+wire_struct!(Listed { entries });
 
 #[cfg(test)]
 mod tests {
@@ -84,19 +148,25 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        let query = Query {
-            table: "unix:passwd.byname".into(),
-            keep_case: true,
-            raw_bytes: false,
-            implicit: true,
-            check: false,
-            key: "root".into(),
-        };
-        assert_eq!(round_trip(&query), query);
+        for ask in [Ask::Check, Ask::Lookup, Ask::Update, Ask::Delete, Ask::List] {
+            let query = Query {
+                table: "unix:passwd.byname".into(),
+                keep_case: true,
+                raw_bytes: false,
+                implicit: true,
+                ask,
+                key: "root".into(),
+                value: "x".into(),
+            };
+            assert_eq!(round_trip(&query), query);
+        }
+        let listed = Listed { entries: vec![Entry { key: "k".into(), value: "v".into() }] };
+        assert_eq!(round_trip(&listed), listed);
         for result in [Found::Denied, Found::Failed, Found::Nothing, Found::Value] {
             let answer = Answer { result, text: "x".into() };
             assert_eq!(round_trip(&answer), answer);
         }
         assert!(Found::take(&mut &[4u8][..]).is_err());
+        assert!(Ask::take(&mut &[5u8][..]).is_err());
     }
 }

@@ -36,6 +36,7 @@ mod notifier;
 mod plain;
 mod profile;
 mod sandbox;
+mod shared_cache;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use local::LocalStream;
 pub use notifier::Notifier;
 pub use plain::{Event, Plain, run_plain};
 pub use profile::run_profile;
+pub use shared_cache::SharedCache;
 pub use start::stand_alone;
 
 use posthaste_config::Config;

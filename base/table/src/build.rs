@@ -25,6 +25,10 @@ enum Kind {
     Lmdb,
 }
 
+/// Why no `cdb:` file can be changed, in Postfix's words.
+pub(crate) const CDB_IS_MADE_WHOLE: &str =
+    "dict_cdb_open: inappropriate open flags for cdb database - specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC";
+
 /// How a file is made.
 #[derive(Clone, Copy, Debug)]
 pub struct BuildFlags {
@@ -68,7 +72,7 @@ impl Build {
     /// Begins with the entries that the file has now. If there is no file: with none (`create`), or that is an error.
     pub fn update(spec: &str, create: bool, flags: BuildFlags, context: &Context) -> Result<Build, BuildError> {
         if spec.starts_with("cdb:") {
-            return Err("dict_cdb_open: inappropriate open flags for cdb database - specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC".into());
+            return Err(CDB_IS_MADE_WHOLE.into());
         }
         // Without a file nothing is left behind, not even a lock.
         let target = parse_spec(spec)?.1;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// See the module's text.
 pub struct Cache {
-    /// Without `proxy:`; `None` keeps everything in memory.
+    /// `None` keeps everything in memory.
     spec: Option<String>,
     entries: HashMap<BString, BString>,
     dirty: bool,
@@ -27,20 +27,18 @@ pub struct Snapshot {
 }
 
 impl Cache {
-    /// Reads the file of `spec` if there is one; an empty `spec` has none. `proxy:` makes no difference: the owner is the only one who writes.
-    /// Errors are complete texts. Blocks for the disk.
+    /// Reads the file of `spec` if there is one; an empty `spec` and `internal:` have none. Errors are complete texts. Blocks for the disk.
     pub fn open(spec: &str, context: &Context) -> Result<Cache, String> {
         let spec = spec.trim();
-        let spec = spec.strip_prefix("proxy:").unwrap_or(spec);
         let mut cache = Cache { spec: None, entries: HashMap::new(), dirty: false, context: context.clone() };
-        if spec.is_empty() {
+        if spec.is_empty() || spec.starts_with("internal:") {
             return Ok(cache);
         }
         let (kind, name) = spec.split_once(':').unwrap_or((spec, ""));
         let suffix = match kind {
             "btree" | "hash" => "db",
             "lmdb" => "lmdb",
-            _ => return Err(format!("unsupported dictionary type: {kind} cannot be updated; use btree, hash or lmdb")),
+            _ => return Err(format!("unsupported dictionary type: {kind} cannot be updated; use btree, hash, lmdb, proxy or memcache")),
         };
         cache.spec = Some(spec.to_owned());
         if std::fs::metadata(format!("{name}.{suffix}")).is_ok_and(|data| data.len() > 0) {
@@ -54,7 +52,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// `type:name`, without `proxy:`; empty for a cache in memory only.
+    /// `type:name`; empty for a cache in memory only.
     pub fn name(&self) -> &str {
         self.spec.as_deref().unwrap_or_default()
     }
@@ -145,7 +143,7 @@ mod tests {
     fn what_was_saved_is_there_again() {
         let folder = tempfile::tempdir().unwrap();
         for kind in ["btree", "hash", "lmdb"] {
-            let spec = format!("proxy:{kind}:{}/{kind}_cache", folder.path().display());
+            let spec = format!("{kind}:{}/{kind}_cache", folder.path().display());
             let mut cache = Cache::open(&spec, &context()).unwrap();
             assert!(cache.is_empty() && !cache.is_dirty());
             cache.update(b"User@example.com".as_bstr(), "0:0:5:text with: colons".into());

@@ -44,6 +44,7 @@ pub mod syntax;
 mod tcp;
 mod text;
 mod unix;
+mod writable;
 
 use bstr::{BStr, BString};
 
@@ -108,8 +109,7 @@ pub trait Table: Send + Sync {
         None
     }
 
-    /// Sets the value of a key, at once and for all who use the table. Only types that are made for it can do this (`memcache:`); files are
-    /// made whole by [`build::Build`].
+    /// Sets the value of a key, for all who use the table. For tables that were opened with [`OpenFlags::writable`].
     fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
         let _ = (key, value);
         Err(TableError::new(self.name(), "map cannot be updated"))
@@ -120,4 +120,7 @@ pub trait Table: Send + Sync {
         let _ = key;
         Err(TableError::new(self.name(), "map cannot be updated"))
     }
+
+    /// Writes changes that wait to be written. What goes wrong is in the log. Blocks for the disk.
+    fn sync(&self) {}
 }

@@ -4,7 +4,8 @@ use crate::cdb::Cdb;
 use crate::db::{Db, Method};
 use crate::file::{Followed, open_database_error};
 use crate::lmdb::Lmdb;
-use crate::{Context, Table, TableError, cidr, composite, fold, pcre, proxy, regexp, socketmap, tcp, text, unix};
+use crate::writable::Writable;
+use crate::{Context, Table, TableError, build, cidr, composite, fold, pcre, proxy, regexp, socketmap, tcp, text, unix};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::Level;
 use std::os::unix::ffi::OsStrExt;
@@ -29,6 +30,9 @@ pub struct OpenFlags {
     /// Values are names of files, to be replaced by the files' content in base64 (`postmap -F`). In tables that postmap makes this has
     /// happened when they were made; the others are read so.
     pub value_is_file: bool,
+    /// [`Table::update`] and [`Table::delete`] will be used. Files of Berkeley DB and LMDB, `memcache:`, and with `proxy:` those of them that the
+    /// proxywrite service may change.
+    pub writable: bool,
 }
 
 impl OpenFlags {
@@ -40,6 +44,7 @@ impl OpenFlags {
         no_unauthenticated: true,
         raw_bytes: false,
         value_is_file: false,
+        writable: false,
     };
 
     /// For lines of messages, which may hold any bytes: header_checks(5).
@@ -50,6 +55,7 @@ impl OpenFlags {
         no_unauthenticated: false,
         raw_bytes: true,
         value_is_file: false,
+        writable: false,
     };
 }
 
@@ -94,8 +100,24 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
     let Some((kind, name)) = spec.split_once(':').filter(|(kind, name)| !kind.is_empty() && !name.is_empty()) else {
         return Err(format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""));
     };
+    if kind == "proxy" && flags.no_proxy {
+        return try_open(name, flags, context);
+    }
     let boxed: Box<dyn Table> = match kind {
-        "btree" | "cdb" | "hash" | "lmdb" => Box::new(Indexed::open(spec, kind, name, context)?),
+        "btree" | "hash" | "lmdb" if flags.writable => Box::new(Writable::open(spec, context)?),
+        "cdb" if flags.writable => return Err(build::CDB_IS_MADE_WHOLE.into()),
+        "memcache" | "proxy" | "environ" | "fail" | "internal" | "static" if flags.writable => open_type(spec, kind, name, flags, context)?,
+        known if flags.writable && TYPES.contains(&known) => return Err(format!("{spec} map requires O_RDONLY access mode")),
+        _ => open_type(spec, kind, name, flags, context)?,
+    };
+    let folds = !flags.keep_case && !boxed.whole_keys_only();
+    let utf8 = context.settings.utf8 && !flags.raw_bytes;
+    Ok(Arc::new(Guard { folds, utf8, context: context.clone(), table: boxed }))
+}
+
+fn open_type(spec: &str, kind: &str, name: &str, flags: OpenFlags, context: &Context) -> Result<Box<dyn Table>, String> {
+    Ok(match kind {
+        "btree" | "cdb" | "hash" | "lmdb" => Box::new(Indexed::open(spec, context)?),
         "cidr" => Box::new(cidr::Cidr::open(spec, name, flags, context)?),
         "debug" => Box::new(composite::Debug::open(spec, name, flags, context)?),
         "environ" => Box::new(text::Environ(spec.to_owned())),
@@ -108,7 +130,6 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
         }
         "pcre" => Box::new(pcre::Pcre::open(spec, name, flags, context)?),
         "pipemap" => Box::new(composite::Combined::pipe(spec, name, flags, context)?),
-        "proxy" if flags.no_proxy => return try_open(name, flags, context),
         "proxy" => Box::new(proxy::Proxy::open(spec, name, flags, context)?),
         "randmap" => Box::new(composite::Random::open(spec, name, flags)?),
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
@@ -127,10 +148,7 @@ pub fn try_open(spec: &str, flags: OpenFlags, context: &Context) -> Result<Arc<d
             None => Box::new(proxy::Proxy::implicit(spec, flags, context)?),
         },
         _ => return Err(format!("unsupported dictionary type: {kind}")),
-    };
-    let folds = !flags.keep_case && !boxed.whole_keys_only();
-    let utf8 = context.settings.utf8 && !flags.raw_bytes;
-    Ok(Arc::new(Guard { folds, utf8, context: context.clone(), table: boxed }))
+    })
 }
 
 /// Opens a table for a service: one that cannot be opened is not an error here, but each of its lookups is, with a warning that names it.
@@ -205,6 +223,10 @@ impl Table for Guard {
     fn delete(&self, key: &BStr) -> Result<bool, TableError> {
         if self.folds { self.table.delete(&fold::fold(key, self.utf8)) } else { self.table.delete(key) }
     }
+
+    fn sync(&self) {
+        self.table.sync();
+    }
 }
 
 /// Stands for a table that could not be opened. One whose file appears later comes to life: a service may run for months.
@@ -234,6 +256,13 @@ impl Unavailable {
         }
         state.1.clone()
     }
+
+    fn available(&self) -> Result<Arc<dyn Table>, TableError> {
+        self.table().map_err(|reason| {
+            self.context.warn(&format!("{} is unavailable. {reason}", self.name));
+            TableError::new(&self.name, reason)
+        })
+    }
 }
 
 impl Table for Unavailable {
@@ -242,12 +271,21 @@ impl Table for Unavailable {
     }
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        match self.table() {
-            Ok(table) => table.lookup(key),
-            Err(reason) => {
-                self.context.warn(&format!("{} is unavailable. {reason}", self.name));
-                Err(TableError::new(&self.name, reason))
-            }
+        self.available()?.lookup(key)
+    }
+
+    fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
+        self.available()?.update(key, value)
+    }
+
+    fn delete(&self, key: &BStr) -> Result<bool, TableError> {
+        self.available()?.delete(key)
+    }
+
+    fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        match self.available() {
+            Ok(table) => table.entries(visit),
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -291,7 +329,7 @@ impl Index {
 }
 
 /// A table in a file made by postmap: `hash:/file` and `btree:/file` in `/file.db`, `cdb:/file` in `/file.cdb`, `lmdb:/file` in `/file.lmdb`.
-struct Indexed {
+pub(crate) struct Indexed {
     name: String,
     label: String,
     file: Followed<(Index, Nulls)>,
@@ -328,7 +366,8 @@ impl Nulls {
 }
 
 impl Indexed {
-    fn open(spec: &str, kind: &str, name: &str, context: &Context) -> Result<Indexed, String> {
+    pub fn open(spec: &str, context: &Context) -> Result<Indexed, String> {
+        let (kind, name) = spec.split_once(':').unwrap_or((spec, ""));
         let suffix = match kind {
             "btree" | "hash" => "db",
             other => other,
@@ -348,6 +387,11 @@ impl Indexed {
         warn_older(Path::new(name), &path, context);
         let label = if kind == "lmdb" { spec.to_owned() } else { format!("{spec}.{suffix}") };
         Ok(Indexed { name: spec.to_owned(), label, file })
+    }
+
+    /// The next lookup looks whether the file has changed.
+    pub fn expire(&self) {
+        self.file.expire();
     }
 }
 

@@ -6,7 +6,8 @@ use crate::open::OpenFlags;
 use crate::{Context, Table, TableError};
 use bstr::{BStr, BString};
 use posthaste_ipc::frame;
-use posthaste_ipc::proxymap::{Answer, Found, Query};
+use posthaste_ipc::proxymap::{Answer, Ask, Found, Listed, Query};
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) struct Proxy {
     raw_bytes: bool,
     /// Not written with `proxy:`.
     implicit: bool,
+    /// Asks the service that may write.
+    writable: bool,
     whole: bool,
     way: Way,
     context: Context,
@@ -47,10 +50,12 @@ impl Proxy {
     }
 
     fn new(spec: &str, inner: &str, implicit: bool, flags: OpenFlags, context: &Context) -> Result<Proxy, String> {
-        let way = match (&context.settings.helper, &context.settings.proxymap) {
-            (Some((program, directory)), _) => Way::Own(Helper::of_process(program, directory)),
-            (None, Some(socket)) => Way::Shared(Pool::new(Endpoint::Service(socket.clone()), LIMIT)),
-            (None, None) => return Err("the proxymap service is not known here".into()),
+        let settings = &context.settings;
+        let socket = if flags.writable { &settings.proxywrite } else { &settings.proxymap };
+        let way = match (&settings.helper, socket) {
+            (Some((program, directory)), _) if !flags.writable => Way::Own(Helper::of_process(program, directory)),
+            (_, Some(socket)) => Way::Shared(Pool::new(Endpoint::Service(socket.clone()), LIMIT)),
+            (_, None) => return Err("the proxymap service is not known here".into()),
         };
         let proxy = Proxy {
             name: spec.to_owned(),
@@ -58,32 +63,41 @@ impl Proxy {
             keep_case: flags.keep_case,
             raw_bytes: flags.raw_bytes,
             implicit,
+            writable: flags.writable,
             whole: whole_keys(inner),
             way,
             context: context.clone(),
         };
-        match proxy.ask(None) {
+        match proxy.ask(Ask::Check, BStr::new(""), BStr::new("")) {
             Ok(Answer { result: Found::Denied, .. }) => Err(proxy.denied()),
             _ => Ok(proxy),
         }
     }
 
     fn denied(&self) -> String {
-        if self.implicit {
-            return format!("the proxymap service finds table \"{}\" in no parameter of main.cf or master.cf", self.inner);
+        let table = &self.inner;
+        match (self.implicit, self.writable) {
+            (false, false) => format!("proxymap service is not configured for table \"{table}\""),
+            (false, true) => format!("proxywrite service is not configured for table \"{table}\""),
+            (true, false) => format!("the proxymap service finds table \"{table}\" in no parameter of main.cf or master.cf"),
+            (true, true) => format!("the proxywrite service finds table \"{table}\" in no parameter that names a cache"),
         }
-        format!("proxymap service is not configured for table \"{}\"", self.inner)
     }
 
-    /// A lookup, or without a key only the question whether it would be allowed.
-    fn ask(&self, key: Option<&BStr>) -> Result<Answer, String> {
+    fn ask(&self, ask: Ask, key: &BStr, value: &BStr) -> Result<Answer, String> {
+        self.talk(ask, key, value, &|stream, request| exchange(stream, request, &mut |_| {}))
+    }
+
+    /// Makes a request, which `exchange` sends and gets the answer for.
+    fn talk(&self, ask: Ask, key: &BStr, value: &BStr, exchange: &Exchange<'_>) -> Result<Answer, String> {
         let query = Query {
             table: self.inner.clone(),
             keep_case: self.keep_case,
             raw_bytes: self.raw_bytes,
             implicit: self.implicit,
-            check: key.is_none(),
-            key: key.unwrap_or_default().to_owned(),
+            ask,
+            key: key.to_owned(),
+            value: value.to_owned(),
         };
         let mut request = Vec::new();
         frame::put(&mut request, Query::FRAME, 0, &query).map_err(|error| error.to_string())?;
@@ -101,15 +115,27 @@ impl Proxy {
     }
 }
 
-/// One request and its answer.
-fn exchange(stream: &mut (impl Read + Write), request: &[u8]) -> io::Result<Answer> {
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+type Exchange<'a> = dyn Fn(&mut dyn Stream, &[u8]) -> io::Result<Answer> + 'a;
+
+/// One request and its answer. Entries that come before it go to `listed`.
+fn exchange(stream: &mut dyn Stream, request: &[u8], listed: &mut dyn FnMut(Listed)) -> io::Result<Answer> {
     stream.write_all(request)?;
     let mut decoder = frame::Decoder::new();
     let mut chunk = [0; 4096];
+    let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     loop {
-        let bad = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        if let Some(frame) = decoder.frame().map_err(bad)? {
-            return frame.value::<Answer>().map_err(bad);
+        while let Some(frame) = decoder.frame().map_err(bad)? {
+            if frame.kind != Listed::FRAME {
+                return frame.value::<Answer>().map_err(bad);
+            }
+            let some: Listed = frame.value().map_err(bad)?;
+            if some.entries.is_empty() {
+                return Ok(Answer { result: Found::Nothing, text: BString::default() });
+            }
+            listed(some);
         }
         match stream.read(&mut chunk) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -131,13 +157,9 @@ fn whole_keys(spec: &str) -> bool {
     }
 }
 
-impl Table for Proxy {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        let answer = self.ask(Some(key)).map_err(|reason| {
+impl Proxy {
+    fn answer(&self, answer: Result<Answer, String>) -> Result<Option<BString>, TableError> {
+        let answer = answer.map_err(|reason| {
             self.context.warn(&format!("{}: {reason}", self.name));
             TableError::new(&self.name, reason)
         })?;
@@ -148,6 +170,37 @@ impl Table for Proxy {
             Found::Failed => Err(TableError::new(&self.name, answer.text.to_string())),
             Found::Denied => Err(TableError::new(&self.name, self.denied())),
         }
+    }
+}
+
+impl Table for Proxy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
+        self.answer(self.ask(Ask::Lookup, key, BStr::new("")))
+    }
+
+    fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
+        self.answer(self.ask(Ask::Update, key, value)).map(drop)
+    }
+
+    fn delete(&self, key: &BStr) -> Result<bool, TableError> {
+        self.answer(self.ask(Ask::Delete, key, BStr::new(""))).map(|found| found.is_some())
+    }
+
+    fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
+        // All first: what `visit` does may need the connection, and a list that breaks off is asked for again.
+        let all = RefCell::new(Vec::new());
+        let listed = self.talk(Ask::List, BStr::new(""), BStr::new(""), &|stream, request| {
+            let mut all = all.borrow_mut();
+            all.clear();
+            exchange(stream, request, &mut |some| all.extend(some.entries))
+        });
+        Some(self.answer(listed).map(|_| {
+            let _ = all.into_inner().iter().all(|entry| visit(entry.key.as_ref(), entry.value.as_ref()));
+        }))
     }
 
     fn whole_keys_only(&self) -> bool {

@@ -234,6 +234,10 @@ impl Table for Empty {
     fn entries(&self, _visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
         Some(Ok(()))
     }
+
+    fn delete(&self, _key: &BStr) -> Result<bool, TableError> {
+        Ok(false)
+    }
 }
 
 #[cfg(test)]

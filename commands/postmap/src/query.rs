@@ -4,7 +4,7 @@ use crate::{Failed, Place, Program, message};
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use posthaste_log::warn;
 use posthaste_table::build::{Build, BuildFlags};
-use posthaste_table::{TYPES, Table, TableError, decode_file, try_open};
+use posthaste_table::{OpenFlags, TYPES, Table, TableError, decode_file, try_open};
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, StdinLock, StdoutLock, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -154,7 +154,11 @@ fn answer(place: &Place, out: &mut Vec<u8>, key: &BStr, value: &BStr, shape: Sha
 /// `-s`: all entries of the first table.
 pub fn list(place: &Place) -> Result<ExitCode, Failed> {
     let Some(operand) = place.options.tables.first() else { return Ok(ExitCode::FAILURE) };
-    let table = try_open(&place.spec(operand)?, place.open_flags(), &place.context).map_err(|fault| place.fail(&fault))?;
+    let spec = place.spec(operand)?;
+    if spec.starts_with("proxy:") {
+        return Err(place.fail("can't sequence maps via the proxy service"));
+    }
+    let table = try_open(&spec, place.open_flags(), &place.context).map_err(|fault| place.fail(&fault))?;
     let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
     let (mut line, mut broken) = (Vec::new(), None);
     let listed = table.entries(&mut |key, value| {
@@ -210,9 +214,10 @@ pub fn delete(place: &Place, key: &BStr) -> Result<ExitCode, Failed> {
             "fail" => return Err(place.fail(&format!("table {spec}: delete error: Application error"))),
             // A table of this process alone, without entries.
             "internal" => continue,
-            // The one type that is written entry by entry.
-            "memcache" => {
-                let table = try_open(&spec, place.open_flags(), &place.context).map_err(|fault| place.fail(&fault))?;
+            // What is written entry by entry.
+            "memcache" | "proxy" => {
+                let flags = OpenFlags { writable: true, ..place.open_flags() };
+                let table = try_open(&spec, flags, &place.context).map_err(|fault| place.fail(&fault))?;
                 for key in &keys {
                     let fail = |_| place.fail(&format!("table {spec}: delete error"));
                     found |= table.delete(key.as_bstr()).map_err(fail)?;

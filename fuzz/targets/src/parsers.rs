@@ -159,6 +159,7 @@ fn values(frame: &Frame<'_>) {
     round_trip(frame.value::<flush::Answer>(), flush::Answer::FRAME);
     round_trip(frame.value::<proxymap::Query>(), proxymap::Query::FRAME);
     round_trip(frame.value::<proxymap::Answer>(), proxymap::Answer::FRAME);
+    round_trip(frame.value::<proxymap::Listed>(), proxymap::Listed::FRAME);
     round_trip(frame.value::<verify::Probed>(), verify::Probed::FRAME);
     round_trip(frame.value::<verify::Query>(), verify::Query::FRAME);
     round_trip(frame.value::<verify::Known>(), verify::Known::FRAME);

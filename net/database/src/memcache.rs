@@ -4,10 +4,9 @@ use crate::connection::{Connection, Endpoint, Pool, reason};
 use crate::{Answers, Source, Template, expand};
 use aws_lc_rs::digest;
 use bstr::{BStr, BString, ByteSlice};
-use posthaste_table::build::{Build, BuildFlags};
-use posthaste_table::{Context, OpenFlags, Table, TableError, try_open};
+use posthaste_table::{Context, OpenFlags, Table, TableError, open_or_unavailable};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Longer keys are not taken by the server.
@@ -24,9 +23,7 @@ struct Memcache {
     key_format: Template,
     /// For the list of domains.
     answers: Answers,
-    backup: Option<Arc<dyn Table>>,
-    /// `type:name` of the backup.
-    backup_name: String,
+    backup: Option<Backup>,
     flags: i64,
     ttl: i64,
     data_size_limit: usize,
@@ -36,6 +33,21 @@ struct Memcache {
     timeout: Duration,
     pool: Pool<Connection>,
     context: Context,
+}
+
+/// The table behind the server. It is opened when it is needed first: settings may be read with the rights of root, and files that are
+/// made then would be root's.
+struct Backup {
+    spec: String,
+    flags: OpenFlags,
+    context: Context,
+    table: OnceLock<Arc<dyn Table>>,
+}
+
+impl Backup {
+    fn table(&self) -> &dyn Table {
+        &**self.table.get_or_init(|| open_or_unavailable(&self.spec, self.flags, &self.context))
+    }
 }
 
 pub fn open(spec: &str, source: &Source, flags: OpenFlags, context: &Context) -> Result<Box<dyn Table>, String> {
@@ -52,8 +64,7 @@ pub fn open(spec: &str, source: &Source, flags: OpenFlags, context: &Context) ->
         server: Endpoint::parse(&server, 11211).map_err(|fault| format!("{}: memcache: {fault}", source.name()))?,
         key_format: Template::parse(&key_format).map_err(|fault| format!("{}: key_format = {key_format}: {fault}", source.name()))?,
         answers: Answers::new(spec, source, context)?,
-        backup: if backup.is_empty() { None } else { Some(try_open(&backup, flags, context)?) },
-        backup_name: backup,
+        backup: (!backup.is_empty()).then(|| Backup { spec: backup, flags, context: context.clone(), table: OnceLock::new() }),
         flags: source.int("flags", 0, 0, i64::from(u32::MAX))?,
         ttl: source.int("ttl", 3600, 0, most)?,
         data_size_limit: source.int("data_size_limit", 10240, 1, most)? as usize,
@@ -176,24 +187,6 @@ impl Memcache {
     }
 }
 
-impl Memcache {
-    /// Changes the backup, which must be of a type that is kept in one file; says whether there was something to change.
-    fn in_backup(&self, change: impl FnOnce(&mut Build) -> Result<bool, String>) -> Result<bool, TableError> {
-        let name = self.backup_name.strip_prefix("proxy:").unwrap_or(&self.backup_name);
-        let changed = || -> Result<bool, String> {
-            let mut build = Build::update(name, false, BuildFlags::default(), &self.context).map_err(|fault| fault.to_string())?;
-            let changed = change(&mut build)?;
-            if changed {
-                build.finish().map_err(|fault| fault.to_string())?;
-            } else {
-                build.discard();
-            }
-            Ok(changed)
-        };
-        changed().map_err(|fault| self.fail(&format!("{}: backup {name}: {fault}", self.source)))
-    }
-}
-
 impl Table for Memcache {
     fn name(&self) -> &str {
         &self.name
@@ -207,7 +200,7 @@ impl Table for Memcache {
         if let Ok(Some(value)) = found {
             return Ok(Some(value));
         }
-        let found = backup.lookup(key)?;
+        let found = backup.table().lookup(key)?;
         if let Some(value) = &found {
             // That this fails has been said, and costs no more than time.
             let _ = self.set(&wire, value.as_ref());
@@ -221,10 +214,8 @@ impl Table for Memcache {
             return Ok(());
         };
         let stored = self.set(&wire, value);
-        if self.backup.is_none() {
-            return stored;
-        }
-        self.in_backup(|build| build.put(key, value).map_err(|fault| fault.to_string()).map(|()| true)).map(|_| ())
+        // With a backup that is what counts.
+        self.backup.as_ref().map_or(stored, |backup| backup.table().update(key, value))
     }
 
     fn delete(&self, key: &BStr) -> Result<bool, TableError> {
@@ -238,10 +229,13 @@ impl Table for Memcache {
                 line => Err(Fault::Reply(line)),
             }
         });
-        if self.backup.is_none() {
-            return deleted;
+        self.backup.as_ref().map_or(deleted, |backup| backup.table().delete(key))
+    }
+
+    fn sync(&self) {
+        if let Some(backup) = &self.backup {
+            backup.table().sync();
         }
-        self.in_backup(|build| Ok(build.delete(key)))
     }
 
     fn may_block(&self) -> bool {
@@ -250,7 +244,7 @@ impl Table for Memcache {
 
     fn entries(&self, visit: &mut dyn FnMut(&BStr, &BStr) -> bool) -> Option<Result<(), TableError>> {
         match &self.backup {
-            Some(backup) => backup.entries(visit),
+            Some(backup) => backup.table().entries(visit),
             None => {
                 self.context.warn(&format!("database {}: first/next support requires backup database", self.name));
                 Some(Ok(()))
@@ -262,7 +256,8 @@ impl Table for Memcache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use posthaste_table::Settings;
+    use posthaste_table::build::{Build, BuildFlags};
+    use posthaste_table::{Settings, try_open};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::sync::Mutex;
@@ -301,11 +296,15 @@ mod tests {
     }
 
     fn table(port: u16, settings: &str) -> (Box<dyn Table>, Log) {
+        open_with(port, settings, OpenFlags::default())
+    }
+
+    fn open_with(port: u16, settings: &str, flags: OpenFlags) -> (Box<dyn Table>, Log) {
         let lines = Log::default();
         let sink = Arc::clone(&lines);
         let context = Context::with_report(Settings::default(), move |_, text| sink.lock().unwrap().push(text.to_owned()));
         let text = format!("memcache = inet:127.0.0.1:{port}\nretry_pause = 1\n{settings}");
-        (open("memcache:/m.cf", &Source::parse("/m.cf", &text).unwrap(), OpenFlags::default(), &context).unwrap(), lines)
+        (open("memcache:/m.cf", &Source::parse("/m.cf", &text).unwrap(), flags, &context).unwrap(), lines)
     }
 
     fn ask(table: &dyn Table, key: &str) -> Result<Option<String>, TableError> {
@@ -411,7 +410,8 @@ mod tests {
         build.finish().unwrap();
         // No server: the backup is what counts.
         let (port, _) = server(vec![]);
-        let (table, _) = table(port, &format!("backup = {spec}\nmax_try = 1\n"));
+        let flags = OpenFlags { writable: true, ..OpenFlags::default() };
+        let (table, _) = open_with(port, &format!("backup = {spec}\nmax_try = 1\n"), flags);
         assert_eq!(table.update("new".into(), "n".into()), Ok(()));
         assert_eq!(table.delete("old".into()), Ok(true));
         assert_eq!(table.delete("nosuch".into()), Ok(false));

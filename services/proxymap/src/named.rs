@@ -37,10 +37,14 @@ pub fn databases(value: &str, found: &mut HashSet<String>) {
     }
 }
 
-/// The tables of database types that main.cf or an `-o` of master.cf names.
-pub fn in_configuration(config: &Config, log: &Logger) -> Result<HashSet<String>, ConfigError> {
+/// The parameters whose tables are changed by services.
+const WRITTEN: [&str; 3] = ["address_verify_map", "postscreen_cache_map", "proxy_write_maps"];
+
+/// The tables of database types that main.cf or an `-o` of master.cf names: those that are written, or all others.
+pub fn in_configuration(config: &Config, written: bool, log: &Logger) -> Result<HashSet<String>, ConfigError> {
     let mut found = HashSet::new();
-    in_parameters(config, &[], &mut found);
+    let wanted = |name: &str| WRITTEN.contains(&name) == written;
+    in_parameters(config, &[], wanted, &mut found);
     let entries = match MasterFile::load(config.directory()) {
         // Warnings are master's to give.
         Ok(file) => file.entries(config, &mut Vec::new())?,
@@ -53,14 +57,14 @@ pub fn in_configuration(config: &Config, log: &Logger) -> Result<HashSet<String>
         let overrides: Vec<_> = entry.overrides().collect();
         if !overrides.is_empty() {
             let names: Vec<_> = overrides.iter().map(|(name, _)| *name).collect();
-            in_parameters(&config.with_overrides(overrides)?, &names, &mut found);
+            in_parameters(&config.with_overrides(overrides)?, &names, wanted, &mut found);
         }
     }
     Ok(found)
 }
 
-fn in_parameters(config: &Config, overridden: &[&str], found: &mut HashSet<String>) {
-    for name in config.settings().map(|(name, _)| name).chain(overridden.iter().copied()) {
+fn in_parameters(config: &Config, overridden: &[&str], wanted: impl Fn(&str) -> bool, found: &mut HashSet<String>) {
+    for name in config.settings().map(|(name, _)| name).chain(overridden.iter().copied()).filter(|name| wanted(name)) {
         // A value that cannot be expanded is no table's name, and whoever uses it says what is wrong with it.
         if let Ok(Some(value)) = config.lookup(name)
             && value.contains(':')
@@ -102,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(
             folder.path().join("main.cf"),
-            "base = mysql:/etc/\nvirtual_alias_maps = ${base}aliases.cf\nown_class = $other\nother =\n",
+            "base = mysql:/etc/\nvirtual_alias_maps = ${base}aliases.cf\nown_class = $other\nother =\naddress_verify_map = memcache:/v\n",
         )
         .unwrap();
         std::fs::write(
@@ -111,8 +115,13 @@ mod tests {
         )
         .unwrap();
         let config = Config::load(folder.path()).unwrap();
-        let mut named: Vec<_> = in_configuration(&config, &Logger::new("postfix/proxymap")).unwrap().into_iter().collect();
-        named.sort_unstable();
-        assert_eq!(named, ["mysql:/etc/", "mysql:/etc/aliases.cf", "pgsql:/b", "sqlite:/c"]);
+        let named = |written| {
+            let found = in_configuration(&config, written, &Logger::new("postfix/proxymap")).unwrap();
+            let mut found: Vec<_> = found.into_iter().collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(named(false), ["mysql:/etc/", "mysql:/etc/aliases.cf", "pgsql:/b", "sqlite:/c"]);
+        assert_eq!(named(true), ["memcache:/v"]);
     }
 }

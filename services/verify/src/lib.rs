@@ -1,12 +1,13 @@
 //! verify(8): remembers which addresses are deliverable, and finds out by probes (ADDRESS_VERIFICATION_README).
 //!
 //! The SMTP server asks ([`Query`]) and is answered at once from the cache (`address_verify_map`); what is not known, or known for long, is
-//! probed. The queue manager tells what became of probes ([`Probed`]). The cache is in memory, and on disk now and then ([`Cache`]).
+//! probed. The queue manager tells what became of probes ([`Probed`]). The cache is in memory, and on disk now and then ([`Cache`]); or it is a table
+//! that others use, too ([`SharedCache`]).
 
 pub mod entry;
 pub mod probe;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use entry::{Entry, Times};
 use posthaste_address::Address;
 use posthaste_cleanup_protocol::Profile;
@@ -17,7 +18,7 @@ use posthaste_ipc::verify::{Known, ProbeSender, Probed, Query};
 use posthaste_ipc::wire::WireError;
 use posthaste_log::{Logger, info, warn};
 use posthaste_queue::Queue;
-use posthaste_service::{Connection, Fatal, Service, Setup, Spec};
+use posthaste_service::{Connection, Fatal, Service, Setup, SharedCache, Spec};
 use posthaste_table::{Context, cache::Cache};
 use probe::Prober;
 use std::cell::RefCell;
@@ -45,7 +46,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 /// The service.
 struct Verify {
+    /// Empty when there is a shared one.
     cache: RefCell<Cache>,
+    shared: Option<SharedCache>,
     times: Times,
     cleanup_interval: Duration,
     sender: ProbeSender,
@@ -63,12 +66,15 @@ impl Service for Verify {
         let config = &setup.config;
         let log = setup.log.clone();
         let context = Context::from_config(config, log.clone())?;
-        let cache = Cache::open(&config.text("address_verify_map")?, &context).map_err(Fatal)?;
+        let spec = config.text("address_verify_map")?;
+        let shared = SharedCache::open(&spec, &context, &log).transpose().map_err(Fatal)?;
+        let cache = Cache::open(if shared.is_some() { "" } else { &spec }, &context).map_err(Fatal)?;
         let sender = config.text("address_verify_sender")?;
         let sender = if sender == "<>" { Address::empty() } else { Address::from_external(sender.as_bytes()) };
         let classes = config.text("smtputf8_autodetect_classes")?;
         Ok(Verify {
             cache: RefCell::new(cache),
+            shared,
             times: Times {
                 positive_expire: config.time("address_verify_positive_expire_time")?,
                 positive_refresh: config.time("address_verify_positive_refresh_time")?,
@@ -95,9 +101,9 @@ impl Service for Verify {
     fn started(self: &Rc<Verify>, _setup: &Setup) {
         let this = Rc::clone(self);
         tokio::task::spawn_local(async move { this.save_now_and_then().await });
-        if !self.cleanup_interval.is_zero() && !self.cache.borrow().name().is_empty() {
-            if self.clean_up_due() <= self.now() {
-                self.clean_up();
+        if !self.cleanup_interval.is_zero() && !self.cache_name().is_empty() {
+            if self.shared.is_none() && self.due(self.cache.borrow().lookup(CLEANED.as_bstr())) <= self.now() {
+                self.clean_up_own();
             }
             let this = Rc::clone(self);
             tokio::task::spawn_local(async move { this.clean_up_now_and_then().await });
@@ -114,7 +120,7 @@ impl Service for Verify {
                 Ok(_) => {}
             }
             answers.clear();
-            if let Err(error) = self.take(&mut decoder, &mut answers) {
+            if let Err(error) = self.take(&mut decoder, &mut answers).await {
                 return warn!(self.log, "{error}");
             }
             if !answers.is_empty() && stream.write_all(&answers).await.is_err() {
@@ -133,14 +139,14 @@ impl Service for Verify {
 }
 
 impl Verify {
-    fn take(self: &Rc<Verify>, decoder: &mut Decoder, answers: &mut Vec<u8>) -> Result<(), WireError> {
+    async fn take(self: &Rc<Verify>, decoder: &mut Decoder, answers: &mut Vec<u8>) -> Result<(), WireError> {
         while let Some(frame) = decoder.frame()? {
             match frame.kind {
                 Query::FRAME => {
                     let Query { address } = frame.value()?;
-                    frame::put(answers, Known::FRAME, frame.request, &self.query(&address))?;
+                    frame::put(answers, Known::FRAME, frame.request, &self.query(&address).await)?;
                 }
-                Probed::FRAME => self.update(frame.value()?),
+                Probed::FRAME => self.update(frame.value()?).await,
                 _ => return Err(WireError("not a request to verify")),
             }
         }
@@ -151,15 +157,40 @@ impl Verify {
         self.prober.queue.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
     }
 
-    /// What the cache has; one that makes no sense counts as nothing.
-    fn entry(&self, key: &BString) -> Option<Entry> {
-        Entry::parse(self.cache.borrow().lookup(key.as_bstr())?)
+    fn cache_name(&self) -> String {
+        self.shared.as_ref().map_or_else(|| self.cache.borrow().name().to_owned(), |shared| shared.name().to_owned())
     }
 
-    fn query(self: &Rc<Verify>, address: &Address) -> Known {
+    async fn lookup(&self, key: &[u8]) -> Option<BString> {
+        match &self.shared {
+            Some(shared) => shared.lookup(key).await.map(BString::from),
+            None => self.cache.borrow().lookup(key.as_bstr()).map(ToOwned::to_owned),
+        }
+    }
+
+    async fn store(&self, key: &[u8], value: BString) {
+        match &self.shared {
+            Some(shared) => shared.update(key, value.into()).await,
+            None => self.cache.borrow_mut().update(key.as_bstr(), value),
+        }
+    }
+
+    async fn forget(&self, key: &[u8]) {
+        match &self.shared {
+            Some(shared) => shared.delete(key).await,
+            None => self.cache.borrow_mut().delete(key.as_bstr()),
+        }
+    }
+
+    /// What the cache has; one that makes no sense counts as nothing.
+    async fn entry(&self, key: &[u8]) -> Option<Entry> {
+        Entry::parse(self.lookup(key).await?.as_bstr())
+    }
+
+    async fn query(self: &Rc<Verify>, address: &Address) -> Known {
         let now = self.now();
-        let key = key(address);
-        let known = self.entry(&key);
+        let key = address.as_bytes();
+        let known = self.entry(key).await;
         // An expired result is not shown, but that a probe is under way is not forgotten.
         let mut entry = match known {
             Some(entry) if entry.expired(&self.times, now) => Entry { probed: entry.probed, ..Entry::unknown() },
@@ -169,19 +200,19 @@ impl Verify {
         let answer = Known { status: entry.status, text: entry.text.clone() };
         if entry.wants_probe(&self.times, now) {
             entry.probed = now;
-            self.cache.borrow_mut().update(key.as_bstr(), entry.value());
+            self.store(key, entry.value()).await;
             self.probe(address.clone());
         }
         answer
     }
 
-    fn update(&self, probed: Probed) {
+    async fn update(&self, probed: Probed) {
         let now = self.now();
-        let key = key(&probed.address);
-        let entry = self.entry(&key).unwrap_or_else(Entry::unknown);
+        let key = probed.address.as_bytes();
+        let entry = self.entry(key).await.unwrap_or_else(Entry::unknown);
         match entry.after(probed.outcome, probed.text, &self.times, now) {
-            Some(entry) => self.cache.borrow_mut().update(key.as_bstr(), entry.value()),
-            None => self.cache.borrow_mut().delete(key.as_bstr()),
+            Some(entry) => self.store(key, entry.value()).await,
+            None => self.forget(key).await,
         }
     }
 
@@ -234,27 +265,52 @@ impl Verify {
     /// `address_verify_cache_cleanup_interval` after the last time, which may have been in another process.
     async fn clean_up_now_and_then(&self) {
         loop {
-            tokio::time::sleep(Duration::from_secs(self.clean_up_due().saturating_sub(self.now()))).await;
-            self.clean_up();
+            let due = self.clean_up_due().await;
+            tokio::time::sleep(Duration::from_secs(due.saturating_sub(self.now()))).await;
+            // Others who share the cache may have done it meanwhile.
+            if self.clean_up_due().await <= self.now() {
+                self.clean_up().await;
+            }
         }
     }
 
-    fn clean_up_due(&self) -> u64 {
-        let last = self.cache.borrow().lookup(CLEANED.as_bstr()).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    async fn clean_up_due(&self) -> u64 {
+        self.due(self.lookup(CLEANED).await.as_ref().map(|value| value.as_bstr()))
+    }
+
+    /// When the next time is, by the note of the last one.
+    fn due(&self, last: Option<&BStr>) -> u64 {
+        let last = last.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         last.unwrap_or(0).saturating_add(self.cleanup_interval.as_secs())
     }
 
-    fn clean_up(&self) {
+    async fn clean_up(&self) {
+        let Some(shared) = &self.shared else { return self.clean_up_own() };
+        let (now, times) = (self.now(), self.times);
+        let keep = move |key: &[u8], value: &[u8]| key == CLEANED || kept(value, &times, now);
+        let counts = shared.retain(keep).await;
+        // Noted also where it cannot be done, so that it is tried at long intervals only.
+        shared.update(CLEANED, now.to_string().into()).await;
+        if let Some(counts) = counts {
+            self.cleaned(shared.name(), counts);
+        }
+    }
+
+    fn clean_up_own(&self) {
         let now = self.now();
         let mut cache = self.cache.borrow_mut();
         cache.delete(CLEANED.as_bstr());
-        let (retained, dropped) = cache.retain(|_, value| Entry::parse(value).is_some_and(|entry| !entry.useless(&self.times, now)));
+        let counts = cache.retain(|_, value| kept(value, &self.times, now));
         cache.update(CLEANED.as_bstr(), now.to_string().into());
-        info!(self.log, "cache {} full cleanup: retained={retained} dropped={dropped} entries", cache.name());
+        self.cleaned(cache.name(), counts);
+    }
+
+    fn cleaned(&self, cache: &str, (retained, dropped): (usize, usize)) {
+        info!(self.log, "cache {cache} full cleanup: retained={retained} dropped={dropped} entries");
     }
 }
 
-/// Case does not tell addresses apart.
-fn key(address: &Address) -> BString {
-    address.as_bytes().to_ascii_lowercase().into()
+/// Whether an entry of the cache is still of use.
+fn kept(value: &[u8], times: &Times, now: u64) -> bool {
+    Entry::parse(value.as_bstr()).is_some_and(|entry| !entry.useless(times, now))
 }
