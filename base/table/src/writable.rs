@@ -87,7 +87,7 @@ impl Inner {
         let mut waiting = self.waiting();
         waiting.changes.insert(key.to_owned(), value);
         let outcome = Arc::clone(&waiting.outcome);
-        let small = std::fs::metadata(&self.target).is_ok_and(|meta| meta.len() <= SMALL);
+        let small = std::fs::metadata(&self.target).map_or(true, |meta| meta.len() <= SMALL);
         if !small {
             if waiting.thread {
                 return Ok(());
