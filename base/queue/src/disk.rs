@@ -68,6 +68,8 @@ pub trait DiskFile: ReadAt + Send + Sync {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
     /// Cuts the file.
     fn truncate(&self, length: u64) -> io::Result<()>;
+    /// Sets the permissions.
+    fn set_mode(&self, mode: u32) -> io::Result<()>;
     /// The inode.
     fn stat(&self) -> io::Result<Stat>;
     /// Has the disk begin to write the data, for a sync that comes soon. Waits for nothing and promises nothing.

@@ -28,7 +28,7 @@ pub mod sim;
 mod tests;
 mod writer;
 
-pub use content::{Content, Text};
+pub use content::{CORRUPT, Content, Text};
 pub use id::QueueId;
 pub use record::RecordType;
 pub use writer::{Completed, Writer};

@@ -8,6 +8,7 @@ use crate::scan::Found;
 use crate::{Queue, QueueId, QueueName, ReadError, envelope};
 use bstr::BString;
 use posthaste_address::Address;
+use posthaste_config::system_reason;
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -69,7 +70,7 @@ impl Queue {
             let scan = match self.scan(name) {
                 Ok(scan) => scan,
                 Err(error) => {
-                    out.warning(format!("open directory {}: {error}", name.as_str()));
+                    out.warning(format!("open directory {}: {}", name.as_str(), system_reason(&error)));
                     continue;
                 }
             };
@@ -78,7 +79,7 @@ impl Queue {
                     Ok(Found::File { id, path }) => self.list_message(name, id, &path, running, duplicates, out)?,
                     Ok(Found::Temporary(_)) => (),
                     Ok(Found::Bogus(path)) => out.warning(format!("bogus file name: {}", path.display())),
-                    Err(error) => out.warning(format!("read directory {}: {error}", name.as_str())),
+                    Err(error) => out.warning(format!("read directory {}: {}", name.as_str(), system_reason(&error))),
                 }
             }
         }
@@ -98,7 +99,7 @@ impl Queue {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => {
-                out.warning(format!("open {}: {error}", path.display()));
+                out.warning(format!("open {}: {}", path.display(), system_reason(&error)));
                 return Ok(());
             }
         };

@@ -160,11 +160,14 @@ impl<S: ReadAt> RecordReader<S> {
         Ok(Record { kind, payload: &self.buffer[start..self.at], offset })
     }
 
+    /// Sees to it that [`RecordReader::chunk`] has something to give.
+    pub(crate) fn need(&mut self, want: usize) -> Result<(), ReadError> {
+        if self.fill(1)? { Ok(()) } else { Err(truncated(RecordType::NORMAL, want)) }
+    }
+
     /// Up to `want` bytes of the payload of a text record; at least one.
     pub(crate) fn chunk(&mut self, want: usize) -> Result<&[u8], ReadError> {
-        if !self.fill(1)? {
-            return Err(truncated(RecordType::NORMAL, want));
-        }
+        self.need(want)?;
         let start = self.at;
         self.at = self.buffer.len().min(start + want);
         Ok(&self.buffer[start..self.at])

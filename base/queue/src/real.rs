@@ -130,6 +130,10 @@ impl DiskFile for RealFile {
         Ok(fs::ftruncate(&self.fd, length)?)
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(fs::fchmod(&self.fd, Mode::from_raw_mode(mode))?)
+    }
+
     fn stat(&self) -> io::Result<Stat> {
         Ok(stat(&fs::fstat(&self.fd)?))
     }
@@ -169,6 +173,9 @@ impl DiskFile for RealNew {
     }
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.truncate(length)
+    }
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_mode(mode)
     }
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()

@@ -299,6 +299,11 @@ impl DiskFile for SimFile {
         Ok(())
     }
 
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.disk.operation()?.inode(self.inode)?.change(Change::Mode(mode));
+        Ok(())
+    }
+
     fn stat(&self) -> io::Result<Stat> {
         let state = self.disk.lock();
         state.power()?;
@@ -384,6 +389,9 @@ impl DiskFile for SimNew {
     }
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.truncate(length)
+    }
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_mode(mode)
     }
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()

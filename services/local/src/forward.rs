@@ -98,7 +98,7 @@ impl Delivery<'_> {
         let local = self.local;
         self.content.rewind().map_err(|e| e.to_string())?;
         let mut message = Message::begin(&local.forwarder.profile, &local.queue, local.forwarder.flags)
-            .map_err(|e| format!("create queue file: {}", system_reason(&e)))?;
+            .map_err(|e| format!("create a queue file in incoming: {}", system_reason(&e)))?;
         let id = message.id().clone();
         self.write(&mut message, forward).map_err(|e| match e {
             WriteError::Rejected(r) => r.to_string(),

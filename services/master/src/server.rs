@@ -144,7 +144,9 @@ impl Master {
             let endpoints = listen::endpoints(&entry, &settings, &file)?;
             let mut fresh = Vec::new();
             for endpoint in &endpoints {
-                let have = self.services.iter().flat_map(|service| &service.listeners).any(|listener| listener.endpoint == *endpoint);
+                // A socket that somebody has removed from its directory is made anew.
+                let have = endpoint.path().is_none_or(|path| path.symlink_metadata().is_ok())
+                    && self.services.iter().flat_map(|service| &service.listeners).any(|listener| listener.endpoint == *endpoint);
                 if !have {
                     fresh.push((endpoint.clone(), listen::open(endpoint, &settings)?));
                 }
@@ -177,6 +179,7 @@ impl Master {
             }
             let mut listeners: Vec<Listener> = fresh.into_iter().map(|(endpoint, socket)| self.listener(endpoint, socket)).collect();
             for service in &mut old {
+                service.listeners.retain(|old| !listeners.iter().any(|fresh| fresh.endpoint == old.endpoint));
                 let (keep, rest) =
                     std::mem::take(&mut service.listeners).into_iter().partition(|listener| endpoints.contains(&listener.endpoint));
                 service.listeners = rest;

@@ -89,7 +89,7 @@ impl Feeder {
         let mut message = match Message::begin(&self.profile, &self.queue, flags) {
             Ok(message) => message,
             Err(error) => {
-                warn!(self.log, "{}: cannot create a queue file: {}", path.display(), system_reason(&error));
+                warn!(self.log, "{}: create a queue file in incoming: {}", path.display(), system_reason(&error));
                 return Outcome::NoQueue;
             }
         };

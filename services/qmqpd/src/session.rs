@@ -38,7 +38,7 @@ async fn receive<S: AsyncRead + AsyncWrite + Unpin>(qmqpd: &Rc<Qmqpd>, stream: &
     let mut mail = match Incoming::begin(qmqpd, client) {
         Ok(mail) => mail,
         Err(error) => {
-            warn!(qmqpd.log, "create queue file: {}", system_reason(&error));
+            warn!(qmqpd.log, "create a queue file in incoming: {}", system_reason(&error));
             let _ = answer(qmqpd, stream, 'Z', "Error: queue file write error").await;
             return;
         }

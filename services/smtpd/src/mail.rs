@@ -185,8 +185,8 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
     };
     let flags = Flags { smtputf8: transaction.parameters.smtputf8, ..settings.cleanup };
     let mut mail = QueueMail::new(smtpd, flags).map_err(|error| {
-        warn!(smtpd.log, "create queue file: {}", system_reason(&error));
-        write_refusal()
+        warn!(smtpd.log, "create a queue file in incoming: {}", system_reason(&error));
+        refusal(&error.into())
     })?;
     let id = mail.id();
     info!(smtpd.log, "{id}: {}", session.client_line());
@@ -385,7 +385,7 @@ fn refusal(rejected: &Rejected) -> Refusal {
 /// Posts a message of our own to the postmaster, `to`: `lines` are its header and body.
 pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, to: &str, lines: &[BString]) -> Result<(), String> {
     let flags = Flags { filter: settings.filter_notices, milter: settings.filter_notices, address_mappings: true, ..Flags::default() };
-    let mut mail = QueueMail::new(smtpd, flags).map_err(|error| error.to_string())?;
+    let mut mail = QueueMail::new(smtpd, flags).map_err(|error| format!("create a queue file in incoming: {}", system_reason(&error)))?;
     let id = mail.id();
     let now = SystemTime::now();
     let date = smtpd.dates.rfc5322(now);
@@ -407,5 +407,5 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, to: &str, lines
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.record(RecordType::END, BStr::new(b""));
     let accepted = mail.finish().await.map_err(|rejected| rejected.to_string())?;
-    commit(smtpd, accepted).await.map_err(|error| error.to_string())
+    commit(smtpd, accepted).await.map_err(|error| format!("commit queue file: {}", system_reason(&error)))
 }

@@ -7,6 +7,7 @@ use posthaste_delivery::ShownAddress;
 use posthaste_ipc::bounce::{Kind, Notice};
 use posthaste_ipc::delivery::{TRACE_RECORD, TRACE_VERIFY};
 use posthaste_log::{info, warn};
+use posthaste_queue::CORRUPT;
 use posthaste_queue::log::LogName;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime};
@@ -48,7 +49,14 @@ impl<R: Resolver> Manager<R> {
         let age = wall.duration_since(message.envelope.created).unwrap_or_default();
         let lifetime =
             if message.envelope.sender.is_empty() { self.settings.bounce_queue_lifetime } else { self.settings.maximal_queue_lifetime };
-        let forced = self.queue.stat(message.queue, &message.id).is_ok_and(|stat| stat.mode & FORCE_EXPIRE != 0);
+        let mode = self.queue.stat(message.queue, &message.id).map_or(0, |stat| stat.mode & 0o777);
+        if mode == CORRUPT {
+            // An agent could not read it to its end.
+            let (id, queue) = (message.id.clone(), message.queue);
+            self.set_aside(&id, queue);
+            return self.forget(now, key);
+        }
+        let forced = mode & FORCE_EXPIRE != 0;
         if forced || age >= lifetime {
             message.stage = Stage::Expiring;
             info!(

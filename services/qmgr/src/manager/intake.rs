@@ -10,7 +10,7 @@ use posthaste_ipc::qmgr::NewMessage;
 use posthaste_log::{info, warn};
 use posthaste_queue::log::LogName;
 use posthaste_queue::scan::Found;
-use posthaste_queue::{Envelope, QueueId, QueueName, ReadError};
+use posthaste_queue::{CORRUPT, Envelope, QueueId, QueueName, ReadError};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -381,7 +381,7 @@ impl<R: Resolver> Manager<R> {
                     // More than the index holds is not taken at once, either; the next run finds the rest.
                     Ok(stat) if stat.is_complete() && self.scan.is_due(stat.modified) => self.scan.due.push_back(id),
                     Ok(stat) if stat.is_complete() => self.deferred.insert(stat.modified, id),
-                    Ok(stat) if stat.mode & 0o777 == 0o400 => self.set_aside(&id, QueueName::Deferred),
+                    Ok(stat) if stat.mode & 0o777 == CORRUPT => self.set_aside(&id, QueueName::Deferred),
                     _ => (),
                 },
                 Some(Ok(Found::Bogus(path))) => warn!(self.log, "bogus file name: {}", path.display()),
@@ -395,7 +395,7 @@ impl<R: Resolver> Manager<R> {
     /// Moves a file to `active` and reads it. `false`: it is not to be taken now, or cannot.
     fn activate(&mut self, now: Instant, id: QueueId, from: QueueName, flush: bool) -> bool {
         let Ok(stat) = self.queue.stat(from, &id) else { return false };
-        if stat.is_file && stat.mode & 0o777 == 0o400 {
+        if stat.is_file && stat.mode & 0o777 == CORRUPT {
             self.set_aside(&id, from);
             return false;
         }

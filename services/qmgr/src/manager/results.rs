@@ -241,7 +241,10 @@ impl<R: Resolver> Manager<R> {
                 }
                 return self.forget(now, key);
             }
-            // The recipients are not marked: they are tried again and will fail again, which loses nothing.
+            // The recipients are not marked: they are tried again and will fail again, which loses nothing. There may be no record of them to
+            // report.
+            let has_log = |log| self.queue.stat(log, &message.id).is_ok();
+            (message.bounce_log, message.trace_log) = (has_log(QueueName::Bounce), has_log(QueueName::Trace));
             warn!(self.log, "{}: cannot record the results of its delivery: {}", message.id, system_reason(&error));
             message.deferred = true;
         }
