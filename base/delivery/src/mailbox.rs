@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -322,9 +323,19 @@ fn is_special(path: &Path) -> bool {
 /// A new name is safe only when its folder is on disk too. A folder that may be written but not read, and one on a file system that has no
 /// sync for folders, are let pass: there it cannot be known.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent().and_then(|p| File::open(p).ok()) else { return Ok(()) };
-    match folder.sync_all() {
-        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+    sync_in(path, None)
+}
+
+/// [`sync_parent`], and the file as well, both at one time.
+pub(crate) fn sync_in(path: &Path, file: Option<&File>) -> io::Result<()> {
+    let folder = path.parent().and_then(|p| File::open(p).ok());
+    let both: Vec<_> = file.into_iter().chain(&folder).map(File::as_fd).collect();
+    let mut results = posthaste_system::storage::sync_all(&both).into_iter();
+    if file.is_some() {
+        results.next().unwrap_or(Ok(()))?;
+    }
+    match results.next() {
+        Some(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
         _ => Ok(()),
     }
 }

@@ -1,13 +1,18 @@
 //! Writing a message into a Maildir: `tmp`, sync, `new`.
+//!
+//! Where the file system keeps the order of contents that were written out and names, the sync comes after the rename, and is one for the file and
+//! for `new`: the journal is waited for once.
 
 use crate::copy::{Copy, CopyError};
-use crate::mailbox::{MailboxError, status_of, sync_parent};
+use crate::mailbox::{MailboxError, status_of, sync_in, sync_parent};
 use posthaste_config::system_reason as reason;
 use posthaste_log::Logger;
 use posthaste_queue::Content;
 use posthaste_system::credentials::{Identity, as_user};
-use std::fs::{DirBuilder, File};
+use posthaste_system::storage;
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,7 +56,11 @@ fn deliver_as(
         }
         MailboxError { status: status_of(&error), text }
     })?;
-    let result = write(&file, copy, content, size_limit).and_then(|()| publish(&file, &tmp, folder, now.as_secs(), host));
+    let result = write(&file, copy, content, size_limit).and_then(|meta| {
+        let ordered = storage::keeps_order_on(meta.dev(), file.as_fd());
+        if ordered { storage::write_out(file.as_fd()) } else { file.sync_all() }.map_err(|e| failed(&e))?;
+        publish(&file, &meta, ordered, &tmp, folder, now.as_secs(), host)
+    });
     if result.is_err() {
         let _ = std::fs::remove_file(&tmp);
     }
@@ -81,7 +90,7 @@ fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
     }
 }
 
-fn write(file: &File, copy: &Copy, content: &mut Content, size_limit: Option<u64>) -> Result<(), MailboxError> {
+fn write(file: &File, copy: &Copy, content: &mut Content, size_limit: Option<u64>) -> Result<Metadata, MailboxError> {
     let mut out = BufWriter::with_capacity(64 * 1024, file);
     let written = copy.run(content, &mut out).and_then(|()| out.flush().map_err(CopyError::from));
     let _ = out.into_parts();
@@ -89,26 +98,25 @@ fn write(file: &File, copy: &Copy, content: &mut Content, size_limit: Option<u64
         CopyError::Write(e) => MailboxError { status: status_of(&e), text: format!("error writing message: {}", reason(&e)) },
         CopyError::Read(e) => MailboxError { status: "4.3.0", text: format!("error reading message: {e}") },
     })?;
-    let length = file.metadata().map_err(|e| failed(&e))?.len();
-    if size_limit.is_some_and(|limit| length > limit) {
+    let meta = file.metadata().map_err(|e| failed(&e))?;
+    if size_limit.is_some_and(|limit| meta.len() > limit) {
         return Err(MailboxError { status: "5.2.2", text: String::from("error writing message: File too large") });
     }
-    file.sync_all().map_err(|e| failed(&e))
+    Ok(meta)
 }
 
 fn failed(error: &io::Error) -> MailboxError {
     MailboxError { status: status_of(error), text: format!("error writing message: {}", reason(error)) }
 }
 
-fn publish(file: &File, tmp: &Path, folder: &Path, seconds: u64, host: &str) -> Result<(), MailboxError> {
-    let meta = file.metadata().map_err(|e| failed(&e))?;
+fn publish(file: &File, meta: &Metadata, ordered: bool, tmp: &Path, folder: &Path, seconds: u64, host: &str) -> Result<(), MailboxError> {
     let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_micros();
     let name = format!("{seconds}.V{:x}I{:x}M{micros}.{host}", meta.dev(), meta.ino());
     let target: PathBuf = folder.join("new").join(name);
     std::fs::rename(tmp, &target)
         .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
     // The message is about to leave the queue: its new name has to be on disk before that.
-    sync_parent(&target).map_err(|error| {
+    sync_in(&target, ordered.then_some(file)).map_err(|error| {
         // It stays in the queue: here it would be a second copy, if it is here at all.
         let _ = std::fs::remove_file(&target);
         failed(&error)

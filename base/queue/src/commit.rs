@@ -1,8 +1,8 @@
 //! Group commit: files that end while others are being synced form the next group, and a group shares its syncs.
 //!
-//! A thread takes all files that wait, has the disk begin to write every one of them, and then syncs them one after the other: the first
-//! sync waits, the others find their work done (a journal is written once for all). That is a fifth of the waits, and two thirds of the CPU, of a
-//! thread for each file, and as fast with two or three threads as that is with twenty.
+//! A thread takes all files that wait, has the disk begin to write every one of them, and syncs them together, for which the journal is written
+//! once. Then come the names, and one sync of their directory. On a disk that [keeps the order](crate::disk::Disk::keeps_order) contents and names go
+//! together: when the contents have been written out a name given after that cannot be there without them, so one sync is enough for both.
 
 use crate::Completed;
 use std::collections::{HashSet, VecDeque};
@@ -71,12 +71,7 @@ impl Committer {
 
     /// Syncs in the calling thread (commands, thread-based services).
     pub fn commit_now(mut file: Completed) -> io::Result<()> {
-        file.sync_and_name()?;
-        let synced = file.sync_directory(true);
-        if synced.is_err() {
-            file.withdraw();
-        }
-        synced
+        file.commit()
     }
 
     /// One more thread, up to the limit. Whether there is any to do the work; a busy one looks for more before it rests.
@@ -127,37 +122,66 @@ impl Shared {
         }
     }
 
-    fn process(&self, group: Vec<Job>) {
+    fn process(&self, mut group: Vec<Job>) {
+        let Some(disk) = group.first().map(|job| Arc::clone(job.file.disk())) else { return };
         if group.len() > 1 {
-            group.iter().for_each(|job| job.file.begin_sync());
+            group.iter().for_each(|job| job.file.file().begin_sync());
         }
-        // By directory: with hashing there are several.
-        let mut named: Vec<(PathBuf, Vec<Job>)> = Vec::new();
-        for mut job in group {
-            if let Err(error) = job.file.sync_and_name() {
-                finish(job, Err(error));
-                continue;
-            }
+        let ordered = disk.keeps_order();
+        if ordered {
+            group = succeeding(group, |file| file.file().write_out());
+        } else {
+            let files: Vec<_> = group.iter().map(|job| job.file.file()).collect();
+            let mut results = disk.sync_together(&files, &[]).into_iter();
+            group = succeeding(group, |_| results.next().unwrap_or(Ok(())));
+        }
+        group = succeeding(group, Completed::name);
+
+        // With hashing there are several.
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for job in &group {
             let directory = job.file.directory();
-            match named.iter_mut().find(|(other, _)| *other == directory) {
-                Some((_, jobs)) => jobs.push(job),
-                None => named.push((directory, vec![job])),
+            if !directories.contains(&directory) {
+                directories.push(directory);
             }
         }
-        for (directory, jobs) in named {
-            let known = self.lock().known.contains(&directory);
-            let result = jobs[0].file.sync_directory(!known);
-            if !known && result.is_ok() {
-                self.lock().known.insert(directory);
+        let files: Vec<_> = group.iter().filter(|_| ordered).map(|job| job.file.file()).collect();
+        let paths: Vec<_> = directories.iter().map(PathBuf::as_path).collect();
+        let mut results = disk.sync_together(&files, &paths);
+        let of_directories = results.split_off(files.len());
+        let of_directories: Vec<_> = directories.into_iter().zip(of_directories).collect();
+        let mut results = results.into_iter();
+        for job in group {
+            let directory = job.file.directory();
+            let named = of_directories.iter().find(|(other, _)| *other == directory).map_or(Ok(()), |(_, result)| again(result));
+            let result = results.next().unwrap_or(Ok(())).and(named).and_then(|()| self.sync_above(&job.file, directory));
+            if result.is_err() {
+                job.file.withdraw();
             }
-            for job in jobs {
-                if result.is_err() {
-                    job.file.withdraw();
-                }
-                finish(job, again(&result));
-            }
+            finish(job, result);
         }
     }
+
+    /// Syncs what is above a directory, once.
+    fn sync_above(&self, file: &Completed, directory: PathBuf) -> io::Result<()> {
+        if !self.lock().known.contains(&directory) {
+            file.sync_above()?;
+            self.lock().known.insert(directory);
+        }
+        Ok(())
+    }
+}
+
+/// Does one step for all; those for which it fails are told so, and are gone.
+fn succeeding(group: Vec<Job>, mut step: impl FnMut(&mut Completed) -> io::Result<()>) -> Vec<Job> {
+    let mut left = Vec::with_capacity(group.len());
+    for mut job in group {
+        match step(&mut job.file) {
+            Ok(()) => left.push(job),
+            Err(error) => finish(job, Err(error)),
+        }
+    }
+    left
 }
 
 /// Calls back; a panic there costs that one message's session, not the pool.

@@ -2,6 +2,7 @@
 //!
 //! All paths are relative to the queue directory. All calls block; none but the `sync` ones waits for stable storage.
 
+use rustix::fd::BorrowedFd;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -74,8 +75,14 @@ pub trait DiskFile: ReadAt + Send + Sync {
     fn stat(&self) -> io::Result<Stat>;
     /// Has the disk begin to write the data, for a sync that comes soon. Waits for nothing and promises nothing.
     fn begin_sync(&self) {}
+    /// Has the disk write the data and waits for it. They are safe only after a sync, but see [`Disk::keeps_order`].
+    fn write_out(&self) -> io::Result<()>;
     /// Puts data and inode on stable storage. Not the name: that is in the directory.
     fn sync(&self) -> io::Result<()>;
+    /// The open file, where it is one of the machine's.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
     /// Takes a lock; `false` when another holds it and `wait` is not set.
     fn lock(&self, lock: Lock, wait: bool) -> io::Result<bool>;
 }
@@ -109,6 +116,15 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Puts the names in a directory on stable storage.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Whether a new name is never on stable storage before what the file had in it when it was [written out](DiskFile::write_out) before.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+    /// Syncs files and directories, all at one time where that is possible; the results in this order.
+    fn sync_together(&self, files: &[&dyn DiskFile], directories: &[&Path]) -> Vec<io::Result<()>> {
+        let files = files.iter().map(|file| file.sync());
+        files.chain(directories.iter().map(|directory| self.sync_dir(directory))).collect()
+    }
     /// The names in a directory, in no order, without `.` and `..`; read as they are asked for.
     fn list(&self, path: &Path) -> io::Result<Names>;
     /// Sets the permissions of a file.

@@ -6,11 +6,12 @@
 //! so that a power cut after that takes an accepted message away.
 
 use crate::disk::{Access, Disk, DiskFile, Lock, Names, NewFile, ReadAt, Stat, parent};
+use posthaste_system::storage;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +26,7 @@ pub struct RealDisk {
 
 struct Shared {
     root: OwnedFd,
+    keeps_order: bool,
     directories: Mutex<HashMap<PathBuf, Arc<OwnedFd>>>,
 }
 
@@ -44,7 +46,8 @@ impl RealDisk {
     /// Opens the queue directory.
     pub fn open(queue_directory: &Path) -> io::Result<RealDisk> {
         let root = fs::open(queue_directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(RealDisk { shared: Arc::new(Shared { root, directories: Mutex::default() }) })
+        let keeps_order = storage::keeps_order(root.as_fd());
+        Ok(RealDisk { shared: Arc::new(Shared { root, keeps_order, directories: Mutex::default() }) })
     }
 }
 
@@ -139,7 +142,15 @@ impl DiskFile for RealFile {
     }
 
     fn begin_sync(&self) {
-        posthaste_system::storage::begin_writing(self.fd.as_fd());
+        storage::begin_writing(self.fd.as_fd());
+    }
+
+    fn write_out(&self) -> io::Result<()> {
+        storage::write_out(self.fd.as_fd())
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.fd.as_fd())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -182,6 +193,12 @@ impl DiskFile for RealNew {
     }
     fn begin_sync(&self) {
         self.file.begin_sync();
+    }
+    fn write_out(&self) -> io::Result<()> {
+        self.file.write_out()
+    }
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.file.descriptor()
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
@@ -239,7 +256,12 @@ impl Disk for RealDisk {
                 Access::Update => OFlags::RDWR,
                 Access::Append => OFlags::RDWR | OFlags::CREATE,
             };
-        let fd = fs::openat(&self.shared.root, path, flags, Mode::RUSR | Mode::WUSR)?;
+        let open = |flags| fs::openat(&self.shared.root, path, flags, Mode::RUSR | Mode::WUSR);
+        // The time of the last access is of no use to anybody, and writing it may wait for a busy journal. Only the owner may do without.
+        let fd = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags)?,
+            other => other?,
+        };
         Ok(Box::new(RealFile { fd }))
     }
 
@@ -270,6 +292,23 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         Ok(fs::fsync(&*self.shared.directory(path)?)?)
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.shared.keeps_order
+    }
+
+    fn sync_together(&self, files: &[&dyn DiskFile], directories: &[&Path]) -> Vec<io::Result<()>> {
+        let open: Vec<_> = directories.iter().map(|directory| self.shared.directory(directory)).collect();
+        let files = files.iter().filter_map(|file| file.descriptor());
+        let all: Vec<_> = files.chain(open.iter().flatten().map(|directory| directory.as_fd())).collect();
+        let mut results = storage::sync_all(&all);
+        // In the places of the directories that could not be opened stands why.
+        let first = all.len() - open.iter().flatten().count();
+        for (at, failed) in open.into_iter().enumerate().filter_map(|(at, open)| Some((at, open.err()?))) {
+            results.insert(first + at, Err(failed));
+        }
+        results
     }
 
     fn list(&self, path: &Path) -> io::Result<Names> {

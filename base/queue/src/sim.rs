@@ -3,6 +3,7 @@
 //! It keeps what was synced apart from what was not: data and permissions of each file, and its name, which is in a directory. Power can be cut
 //! after any operation ([`SimDisk::cut_power_after`]), and [`SimDisk::reboot`] gives one of the states in which POSIX allows a disk to come up again:
 //! of what was not synced, each file may have lost any part of its data, down to single sectors, and any number of its last changes of name.
+//! With a journal ([`SimDisk::keep_order`]) a name that is there has with it what was written out before it was given.
 //! A rename is atomic, as on every journaling file system, and the changes of one file's name do not overtake each other.
 //!
 //! The number of a file's names (its link count) is in the inode, which only the sync of the file writes for certain: without a journal the sync of
@@ -49,6 +50,10 @@ struct State {
     seconds: u64,
     /// New files have no name at first, as with `O_TMPFILE`.
     nameless: bool,
+    /// What is asked whether names keep their place behind contents says so.
+    called_ordered: bool,
+    /// And they do.
+    ordered: bool,
 }
 
 #[derive(Default)]
@@ -61,6 +66,8 @@ struct Inode {
     names: Vec<Option<PathBuf>>,
     /// Index into `names`: this change and those before it are on stable storage.
     durable: usize,
+    /// How many of the changes and names there were when the data were last written out.
+    written_out: (usize, usize),
     /// It had no name when it was last synced: the link count on stable storage is 0.
     synced_nameless: bool,
     readers: u32,
@@ -133,6 +140,17 @@ impl SimDisk {
         self.lock().nameless = true;
     }
 
+    /// A disk with a journal that keeps the order of contents that were written out and names, and says so.
+    pub fn keep_order(&self) {
+        let mut state = self.lock();
+        (state.called_ordered, state.ordered) = (true, true);
+    }
+
+    /// A disk that says it keeps the order, and does not.
+    pub fn pretend_order(&self) {
+        self.lock().called_ordered = true;
+    }
+
     /// Changing operations so far.
     pub fn operations(&self) -> u64 {
         self.lock().operations
@@ -159,8 +177,18 @@ impl SimDisk {
         }
         let mut taken: HashMap<PathBuf, u64> = HashMap::new();
         for (&number, inode) in &old.inodes {
+            let first = inode.durable;
+            let at = match survives {
+                Survives::Nothing => first,
+                Survives::Everything => inode.names.len() - 1,
+                Survives::Some(_) => first + dice.roll((inode.names.len() - first) as u64) as usize,
+            };
             let mut contents = inode.stable.clone();
-            for change in &inode.pending {
+            let (changes, names) = inode.written_out;
+            // With this name comes what was written out before it was given.
+            let certain = if old.ordered && names > 0 && at >= names { changes } else { 0 };
+            inode.pending[..certain].iter().for_each(|change| contents.apply(change));
+            for change in &inode.pending[certain..] {
                 match change {
                     Change::Write(offset, data) => {
                         // The length of the file may be recorded although the data are not.
@@ -177,13 +205,7 @@ impl SimDisk {
                     _ => (),
                 }
             }
-            let names = &inode.names[inode.durable..];
-            let chosen = match survives {
-                Survives::Nothing => names.first(),
-                Survives::Everything => names.last(),
-                Survives::Some(_) => names.get(dice.roll(names.len() as u64) as usize),
-            };
-            let Some(Some(path)) = chosen else { continue };
+            let Some(path) = &inode.names[at] else { continue };
             if !new.directories.contains_key(&parent(path)) || (inode.synced_nameless && !keep(&mut dice)) {
                 continue;
             }
@@ -315,7 +337,15 @@ impl DiskFile for SimFile {
         let inode = state.inode(self.inode)?;
         inode.stable = inode.now.clone();
         inode.pending.clear();
+        inode.written_out = (0, 0);
         inode.synced_nameless = inode.name().is_none();
+        Ok(())
+    }
+
+    fn write_out(&self) -> io::Result<()> {
+        let mut state = self.disk.operation()?;
+        let inode = state.inode(self.inode)?;
+        inode.written_out = (inode.pending.len(), inode.names.len());
         Ok(())
     }
 
@@ -395,6 +425,9 @@ impl DiskFile for SimNew {
     }
     fn stat(&self) -> io::Result<Stat> {
         self.file.stat()
+    }
+    fn write_out(&self) -> io::Result<()> {
+        self.file.write_out()
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
@@ -524,6 +557,10 @@ impl Disk for SimDisk {
         let entries = files.chain(state.directories.keys().map(PathBuf::as_path)).filter(|entry| parent(entry) == path);
         let names: Vec<_> = entries.filter_map(|entry| Some(Ok(entry.file_name()?.to_string_lossy().into_owned()))).collect();
         Ok(Box::new(names.into_iter()))
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.lock().called_ordered
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {

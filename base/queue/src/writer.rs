@@ -1,11 +1,12 @@
 //! Writing a new queue file.
 
-use crate::disk::{NewFile, ReadAt, parent};
+use crate::disk::{Disk, DiskFile, NewFile, ReadAt, parent};
 use crate::log::LogName;
 use crate::record::{RecordType, put_record, record_size};
 use crate::{Queue, QueueId, QueueName};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A message up to this size goes to the disk with one write; more is written in pieces of this size.
@@ -158,26 +159,19 @@ impl Completed {
         parent(&self.path)
     }
 
-    /// Second half of the commit, in one for all files that are in this directory: their names on stable storage. With `above` also
-    /// those of its hash directories, which each process must see to once.
-    pub(crate) fn sync_directory(&self, above: bool) -> io::Result<()> {
-        match self.queue.disk.sync_dir(&self.directory()) {
-            // postdrop may write to maildrop but not open it. A second sync of the file takes its new link along on the file systems of Linux.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return self.file.sync(),
-            synced => synced?,
-        }
-        if above { self.queue.sync_above(&self.path) } else { Ok(()) }
+    /// The file itself.
+    pub(crate) fn file(&self) -> &dyn DiskFile {
+        &*self.file
     }
 
-    /// Has the disk begin with what [`Completed::sync_and_name`] will wait for.
-    pub(crate) fn begin_sync(&self) {
-        self.file.begin_sync();
+    /// The disk that it is on.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.queue.disk
     }
 
-    /// First half of the commit: contents on stable storage, then the name. In this order nobody, also after a power failure, finds
-    /// a message without its contents.
-    pub(crate) fn sync_and_name(&mut self) -> io::Result<()> {
-        self.file.sync()?;
+    /// Gives the file its name. Its contents must be on stable storage, or written out where the disk keeps the order: nobody, also after a power
+    /// failure, shall find a message without its contents.
+    pub(crate) fn name(&mut self) -> io::Result<()> {
         match self.file.name(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.queue.make_hash_directories(&self.path)?;
@@ -187,7 +181,41 @@ impl Completed {
         }
     }
 
-    /// Takes the name back after the second half has failed.
+    /// Syncs those of the directories above that of the file which may be new, and which each process must see to once.
+    pub(crate) fn sync_above(&self) -> io::Result<()> {
+        self.queue.sync_above(&self.path)
+    }
+
+    /// All of the commit, of this one file.
+    pub(crate) fn commit(&mut self) -> io::Result<()> {
+        let ordered = self.queue.disk.keeps_order();
+        if ordered {
+            self.file.write_out()?
+        } else {
+            self.file.sync()?
+        }
+        self.name()?;
+        let synced = self.sync_named(ordered);
+        if synced.is_err() {
+            self.withdraw();
+        }
+        synced
+    }
+
+    fn sync_named(&self, ordered: bool) -> io::Result<()> {
+        if ordered {
+            self.file.sync()?;
+        }
+        match self.queue.disk.sync_dir(&self.directory()) {
+            // postdrop may write to maildrop but not open it. A sync of the file takes its new name along on the file systems of Linux.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && ordered => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.file.sync(),
+            Err(error) => Err(error),
+            Ok(()) => self.sync_above(),
+        }
+    }
+
+    /// Takes the name back after a sync has failed.
     pub(crate) fn withdraw(&self) {
         let _ = self.queue.disk.remove(&self.path);
     }
