@@ -3,7 +3,7 @@
 use bstr::{BStr, ByteSlice};
 use posthaste_address::Address;
 use posthaste_cleanup_protocol::{Accepted, Flags, Message, Profile, Rejected};
-use posthaste_config::{Config, ConfigError, split_list, system_reason};
+use posthaste_config::{Config, ConfigError, system_reason};
 use posthaste_log::{Logger, info, warn};
 use posthaste_queue::clock::mail_date;
 use posthaste_queue::disk::{DiskFile, Stat};
