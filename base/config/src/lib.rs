@@ -266,7 +266,10 @@ impl Config {
                 {
                     return self.text(other);
                 }
-                table::check_text(name, &value, min, None)?;
+                // Postfix words it a little differently for what it does not expand.
+                if value.len() < min {
+                    return Err(ConfigError::Bad(format!("bad string length ({} < {min}): {name} = {value}", value.len())));
+                }
                 return Ok(value.into_owned());
             }
             kind => wrong_type(name, kind),

@@ -31,7 +31,7 @@ impl Evaluation<'_> {
                 }
             }
             Subject::Helo | Subject::Etrn => {
-                if name.is_empty() {
+                if name.is_empty() || subject == Subject::Etrn && self.session.place() != "ETRN" {
                     return Outcome::Dunno;
                 }
                 let host = name.clone();

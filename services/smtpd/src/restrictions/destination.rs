@@ -165,9 +165,10 @@ impl Evaluation<'_> {
             };
             if let Some(code) = code {
                 let text = route.nexthop.to_str_lossy();
+                let digit = if code >= 500 { 5 } else { 4 };
                 let (dsn, text) = match split_dsn(&text) {
-                    Some((dsn, rest)) => (dsn.to_owned(), rest.to_owned()),
-                    None => (format!("{}.1.1", code / 100), text.into_owned()),
+                    Some((dsn, rest)) => (format!("{digit}{}", &dsn[1..]), rest.to_owned()),
+                    None => (format!("{digit}.1.1"), text.into_owned()),
                 };
                 let dsn = fit_dsn(&dsn, class, &rules.log);
                 return Some(Reject::new(code, &dsn, name.as_bstr(), class, &text));

@@ -14,6 +14,8 @@ use std::net::Ipv4Addr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsList {
     pub zone: String,
+    /// As written, the filter included: the key of `rbl_reply_maps`.
+    pub text: String,
     /// Nothing: any answer counts.
     filter: Option<[Vec<(u8, u8)>; 4]>,
 }
@@ -25,10 +27,7 @@ impl DnsList {
             Some((zone, filter)) => (zone, Some(parse_filter(filter)?)),
             None => (text, None),
         };
-        if zone.is_empty() {
-            return Err("domain name is missing".into());
-        }
-        Ok(DnsList { zone: zone.to_owned(), filter })
+        Ok(DnsList { zone: zone.to_owned(), text: text.to_owned(), filter })
     }
 
     pub fn counts(&self, address: Ipv4Addr) -> bool {
@@ -37,30 +36,85 @@ impl DnsList {
     }
 }
 
+/// Reads `d.d.d.d`. The error tells the place as `at "127.0.0.>256<"`.
 fn parse_filter(text: &str) -> Result<[Vec<(u8, u8)>; 4], String> {
-    let bad = || format!("bad DNS reply filter \"{text}\": need four parts, each a number or [number;low..high]");
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (part, tail) = match rest.strip_prefix('[') {
-            Some(inner) => inner.split_once(']').ok_or_else(bad)?,
-            None => rest.split_at(rest.find('.').unwrap_or(rest.len())),
-        };
-        let ranges: Option<Vec<(u8, u8)>> = part
-            .split(';')
-            .map(|range| match range.split_once("..") {
-                Some((low, high)) => Some((low.parse().ok()?, high.parse().ok()?)).filter(|(low, high)| low <= high),
-                None => range.parse().ok().map(|number| (number, number)),
-            })
-            .collect();
-        parts.push(ranges.ok_or_else(bad)?);
-        match tail.strip_prefix('.') {
-            Some(tail) if !tail.is_empty() => rest = tail,
-            None if tail.is_empty() => break,
-            _ => return Err(bad()),
+    if text.is_empty() {
+        return Err("RBL reply error: empty address pattern".into());
+    }
+    let mut scan = Scan { text, at: 0 };
+    let mut parts: [Vec<(u8, u8)>; 4] = Default::default();
+    for (nth, ranges) in parts.iter_mut().enumerate() {
+        if nth > 0 && !scan.take('.') {
+            return Err(scan.fault("need \".\""));
+        }
+        if !scan.take('[') {
+            let number = scan.number("need decimal number 0..255 or \"[\"")?;
+            ranges.push((number, number));
+            continue;
+        }
+        loop {
+            let low = scan.number("need decimal number 0..255")?;
+            let mut high = low;
+            if scan.rest().starts_with("..") {
+                scan.at += 2;
+                let before = scan.at;
+                high = scan.number("need decimal number 0..255")?;
+                if high < low {
+                    scan.at = before;
+                    return Err(scan.fault("numeric range error"));
+                }
+            }
+            ranges.push((low, high));
+            if scan.take(']') {
+                break;
+            }
+            if !scan.take(';') {
+                return Err(scan.fault("need \";\" or \"]\""));
+            }
         }
     }
-    parts.try_into().map_err(|_| bad())
+    if scan.rest().is_empty() { Ok(parts) } else { Err(scan.fault("garbage after pattern")) }
+}
+
+/// A place in a filter.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn take(&mut self, c: char) -> bool {
+        let found = self.rest().starts_with(c);
+        self.at += if found { c.len_utf8() } else { 0 };
+        found
+    }
+
+    fn digits(&self) -> &'a str {
+        let rest = self.rest();
+        &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())]
+    }
+
+    fn number(&mut self, need: &str) -> Result<u8, String> {
+        let digits = self.digits();
+        let number = digits.parse().map_err(|_| self.fault(need))?;
+        self.at += digits.len();
+        Ok(number)
+    }
+
+    /// Points at what is here: a number, or one character.
+    fn fault(&self, what: &str) -> String {
+        let token = match self.digits() {
+            "" => self.rest().chars().next().map_or(0, char::len_utf8),
+            digits => digits.len(),
+        };
+        let (before, rest) = self.text.split_at(self.at);
+        let (token, after) = rest.split_at(token);
+        format!("RBL reply error: {what} at \"{before}>{token}<{after}\"")
+    }
 }
 
 /// What was looked up and how it is called in the reply.
@@ -81,6 +135,10 @@ enum Answer {
 
 impl Evaluation<'_> {
     async fn ask_list(&self, name: &str, list: &DnsList) -> Answer {
+        // Neither a zone with a final dot nor a name with one inside makes a name.
+        if name.ends_with('.') || name.contains("..") {
+            return Answer::NotListed;
+        }
         match self.rules.resolver.a(name).await {
             Ok(answer) => {
                 let hit = answer.records.iter().any(|record| matches!(record.data, Data::A(address) if list.counts(address)));
@@ -88,13 +146,16 @@ impl Evaluation<'_> {
                     return Answer::NotListed;
                 }
                 let text = match self.rules.resolver.txt(name).await {
-                    Ok(answer) => answer.records.iter().find_map(|record| match &record.data {
-                        Data::Txt(text) => Some(text.to_string()),
-                        _ => None,
-                    }),
-                    Err(_) => None,
+                    Ok(answer) => {
+                        let texts = answer.records.iter().filter_map(|record| match &record.data {
+                            Data::Txt(text) => Some(text.to_string()),
+                            _ => None,
+                        });
+                        texts.collect::<Vec<_>>().join(" / ")
+                    }
+                    Err(_) => String::new(),
                 };
-                Answer::Listed(text.unwrap_or_default())
+                Answer::Listed(text)
             }
             Err(error) if error.temporary() => {
                 warn!(self.rules.log, "{name}: RBL lookup error: {error}");
@@ -137,15 +198,16 @@ impl Evaluation<'_> {
     pub async fn permit_address_list(&mut self, list: &DnsList) -> Outcome {
         let Some(ip) = self.session.client().ip else { return Outcome::Dunno };
         let name = format!("{}.{}", list_name(ip), list.zone);
-        self.permit_listed(&name, list, "permit_dnswl_client").await
+        let what = self.session.client().address.clone();
+        self.permit_listed(&name, list, "permit_dnswl_client", what).await
     }
 
     pub async fn permit_name_list(&mut self, subject: Subject, list: &DnsList) -> Outcome {
-        let Some((domain, _)) = self.list_subject(subject) else { return Outcome::Dunno };
-        self.permit_listed(&format!("{domain}.{}", list.zone), list, "permit_rhswl_client").await
+        let Some((domain, what)) = self.list_subject(subject) else { return Outcome::Dunno };
+        self.permit_listed(&format!("{domain}.{}", list.zone), list, "permit_rhswl_client", what).await
     }
 
-    async fn permit_listed(&mut self, name: &str, list: &DnsList, action: &str) -> Outcome {
+    async fn permit_listed(&mut self, name: &str, list: &DnsList, action: &str, what: BString) -> Outcome {
         if self.session.candidate().is_some() {
             match self.authorized_destination() {
                 Ok(true) => {}
@@ -157,8 +219,7 @@ impl Evaluation<'_> {
             Answer::Listed(_) => self.permit(action, Subject::Client),
             Answer::NotListed => Outcome::Dunno,
             Answer::Failed => {
-                let (name, class) = (self.name_of(Subject::Client), Subject::Client.class());
-                self.defer_if_reject(Reject::new(450, "4.7.1", name.as_bstr(), class, "Service unavailable"));
+                self.defer_if_reject(Reject::new(450, "4.7.1", what.as_bstr(), Subject::Client.class(), "Service unavailable"));
                 Outcome::Dunno
             }
         }
@@ -180,9 +241,10 @@ impl Evaluation<'_> {
             }
             _ => return None,
         };
-        let text = domain.to_str().ok()?.trim_end_matches('.');
+        let text = domain.to_str().ok()?;
+        let nameless = matches!(subject, Subject::Client | Subject::ReverseClient) && text == "unknown";
         // Address literals and names that no DNS name can be are listed nowhere.
-        if text == "unknown" || text.starts_with('[') || text.is_empty() {
+        if nameless || text.starts_with('[') || text.is_empty() {
             return None;
         }
         Some((posthaste_address::idn::domain_to_ascii(BStr::new(text)).unwrap_or_else(|| text.to_owned()), what))
@@ -191,13 +253,12 @@ impl Evaluation<'_> {
     /// `rbl_reply_maps`, `default_rbl_reply`.
     async fn list_reply(&self, listed: &Listed<'_>, text: &str) -> Reject {
         let rules = self.rules;
-        let zone = listed.list.zone.clone();
-        let template = match on(&rules.rbl_reply_maps, move |maps| maps.find(BStr::new(zone.as_bytes()))).await {
-            Ok(Some(template)) => template,
-            Ok(None) => BString::from(rules.default_rbl_reply.as_str()),
-            Err(_) => return self.temporary_lookup_failure(listed.what.as_bstr()),
+        let key = listed.list.text.clone();
+        let template = match on(&rules.rbl_reply_maps, move |maps| maps.find(BStr::new(key.as_bytes()))).await {
+            Ok(template) => template,
+            Err(_) => return Reject::plain(451, "4.3.5 Server configuration error").software(),
         };
-        let expanded = self.expand(template.as_bstr(), &mut |name| {
+        let mut values = |name: &str| {
             Some(match name {
                 "rbl_code" => BString::from(rules.maps_rbl_reject_code.to_string()),
                 "rbl_domain" => BString::from(listed.list.zone.as_str()),
@@ -206,7 +267,18 @@ impl Evaluation<'_> {
                 "rbl_class" => BString::from(listed.subject.class()),
                 _ => return None,
             })
+        };
+        let own = template.and_then(|template| {
+            let expanded = self.expand(template.as_bstr(), &mut values);
+            if expanded.is_none() {
+                warn!(rules.log, "rbl_reject_reply: bad rbl reply template for domain {}: {template}", listed.list.text);
+            }
+            expanded
         });
+        let expanded = match own {
+            Some(expanded) => expanded,
+            None => self.expand(BStr::new(rules.default_rbl_reply.as_bytes()), &mut values).unwrap_or_default(),
+        };
         match Reject::from_template(expanded.as_bstr()) {
             Some(mut reject) => {
                 reject.class = notice::POLICY;
@@ -243,8 +315,24 @@ mod tests {
         assert!(counts("bl.example=127.0.0.[2..11;13]", "127.0.0.13"));
         assert!(!counts("bl.example=127.0.0.[2..11;13]", "127.0.0.12"));
         assert!(counts("bl.example=127.[0;1].[0..3].4", "127.1.3.4"));
-        for spec in ["=1.2.3.4", "a=1.2.3", "a=1.2.3.4.5", "a=1.2.3.[5", "a=1.2.3.[5..4]", "a=1.2.3.256", "a=", "a=1.2.3.4."] {
-            assert!(DnsList::parse(spec).is_err(), "{spec}");
+        assert!(DnsList::parse("=1.2.3.4").is_ok());
+    }
+
+    /// What Postfix says of them.
+    #[test]
+    fn bad_filters() {
+        for (filter, fault) in [
+            ("", "empty address pattern"),
+            ("127.0.0", "need \".\" at \"127.0.0><\""),
+            ("127.0.0.2.3", "garbage after pattern at \"127.0.0.2>.<3\""),
+            ("127.0.0.256", "need decimal number 0..255 or \"[\" at \"127.0.0.>256<\""),
+            ("127.0.0.[5..4]", "numeric range error at \"127.0.0.[5..>4<]\""),
+            ("127.0.0.[5", "need \";\" or \"]\" at \"127.0.0.[5><\""),
+            ("127.0.0.[]", "need decimal number 0..255 at \"127.0.0.[>]<\""),
+            ("127.0.0.[1;]", "need decimal number 0..255 at \"127.0.0.[1;>]<\""),
+            ("127.0.0.x", "need decimal number 0..255 or \"[\" at \"127.0.0.>x<\""),
+        ] {
+            assert_eq!(DnsList::parse(&format!("bl.example={filter}")), Err(format!("RBL reply error: {fault}")));
         }
     }
 

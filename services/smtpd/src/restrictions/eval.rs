@@ -8,6 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_log::{info, warn};
 use posthaste_route::Route;
 use posthaste_smtp_protocol::server::{Action, Session, Verdict, notice};
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -57,7 +58,7 @@ pub struct Evaluation<'a> {
 }
 
 /// Tables may lead to lists that lead to tables; deeper than this is a mistake.
-const MAX_DEPTH: u32 = 100;
+pub const MAX_DEPTH: u32 = 100;
 
 impl<'a> Evaluation<'a> {
     pub fn new(rules: &'a Rules, session: &'a Session<Mail>, memory: Memory) -> Evaluation<'a> {
@@ -132,7 +133,7 @@ impl<'a> Evaluation<'a> {
             if outcome != Outcome::Dunno {
                 let ends_all = matches!(item.rule, Restriction::Permit | Restriction::Reject | Restriction::Defer);
                 if ends_all && let Some(next) = list.get(at + 1) {
-                    warn!(self.rules.log, "restriction `{}' after `{}' is ignored", next.name, item.name);
+                    warn!(self.rules.log, "restriction `{}' after `{}' is ignored", next.name, item.name.to_ascii_lowercase());
                 }
                 return outcome;
             }
@@ -157,10 +158,17 @@ impl<'a> Evaluation<'a> {
     }
 
     /// A list inside a list: a class, or the result of a table.
-    pub fn nested<'b>(&'b mut self, list: &'b [Item], subject: Subject) -> Pin<Box<dyn Future<Output = Outcome> + 'b>> {
+    ///
+    /// `source` names it in the log, should it lead to itself.
+    pub fn nested<'b>(
+        &'b mut self,
+        list: &'b [Item],
+        subject: Subject,
+        source: fmt::Arguments<'b>,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + 'b>> {
         Box::pin(async move {
             if self.depth >= MAX_DEPTH {
-                warn!(self.rules.log, "restrictions nested more than {MAX_DEPTH} deep");
+                warn!(self.rules.log, "{source} causes unreasonable recursion");
                 return self.misconfigured();
             }
             self.depth += 1;
@@ -196,8 +204,9 @@ impl<'a> Evaluation<'a> {
                 tokio::time::sleep(*time).await;
                 Outcome::Dunno
             }
-            R::Access(what, maps) => self.access(*what, maps).await,
-            R::HostAccess(what, hosts, maps) => self.host_access(*what, *hosts, maps, &item.name).await,
+            // Boxed, so that lists in lists take little stack.
+            R::Access(what, maps) => Box::pin(self.access(*what, maps)).await,
+            R::HostAccess(what, hosts, maps) => Box::pin(self.host_access(*what, *hosts, maps, &item.name)).await,
             R::BareTable(maps) if matches!(self.about, Subject::Data | Subject::EndOfData) => {
                 warn!(
                     self.rules.log,
@@ -208,7 +217,7 @@ impl<'a> Evaluation<'a> {
                 );
                 self.misconfigured()
             }
-            R::BareTable(maps) => self.access(self.about, maps).await,
+            R::BareTable(maps) => Box::pin(self.access(self.about, maps)).await,
             R::TableInTable => {
                 warn!(self.rules.log, "do not specify lookup tables inside SMTPD access maps");
                 warn!(self.rules.log, "define a restriction class and specify its name instead.");
@@ -243,7 +252,7 @@ impl<'a> Evaluation<'a> {
                     }
                 }
             }
-            R::PermitMxBackup => self.permit_mx_backup().await,
+            R::PermitMxBackup => Box::pin(self.permit_mx_backup()).await,
             R::PermitSaslAuthenticated => match self.session.login() {
                 Some(_) => self.permit(&item.name, subject),
                 None => Outcome::Dunno,
@@ -259,10 +268,10 @@ impl<'a> Evaluation<'a> {
             R::RejectPlaintextSession => self.reject(Reject::plain(codes.plaintext, "4.7.1 Session encryption is required")),
             R::RejectInvalidHelo => self.reject_invalid_helo(),
             R::RejectNonFqdn(what) => self.reject_non_fqdn(*what),
-            R::RejectUnknownHelo => self.reject_unknown_helo().await,
+            R::RejectUnknownHelo => Box::pin(self.reject_unknown_helo()).await,
             R::RejectUnknownClient => self.reject_unknown_client(),
             R::RejectUnknownReverseClient => self.reject_unknown_reverse_client(),
-            R::RejectUnknownDomain(what) => self.reject_unknown_domain(*what).await,
+            R::RejectUnknownDomain(what) => Box::pin(self.reject_unknown_domain(*what)).await,
             R::RejectMultiRecipientBounce => {
                 let Some(transaction) = self.session.transaction() else { return Outcome::Dunno };
                 let recipients = transaction.recipients + u32::from(self.session.candidate().is_some());
@@ -282,11 +291,11 @@ impl<'a> Evaluation<'a> {
             R::RejectUnlisted(Subject::Sender) => {
                 // One that only warns leaves the check that no parameter lists (smtpd_reject_unlisted_sender) to be made.
                 self.sender_checked |= self.warn_depth == 0;
-                self.reject_unlisted_sender().await
+                Box::pin(self.reject_unlisted_sender()).await
             }
             R::RejectUnlisted(_) => {
                 self.recipient_checked |= self.warn_depth == 0;
-                self.reject_unlisted_recipient().await
+                Box::pin(self.reject_unlisted_recipient()).await
             }
             R::RejectDnsListAddress(list) => Box::pin(self.reject_address_list(list)).await,
             R::PermitDnsListAddress(list) => Box::pin(self.permit_address_list(list)).await,
@@ -295,10 +304,10 @@ impl<'a> Evaluation<'a> {
             R::RejectUnverified(what) => Box::pin(self.reject_unverified(*what)).await,
             R::Policy(policy) => Box::pin(self.policy(policy, subject)).await,
             R::Class(name) => match self.rules.classes.get(name) {
-                Some(list) => self.nested(list, subject).await,
+                Some(list) => self.nested(list, subject, format_args!("restriction class {name}")).await,
                 None => Outcome::Dunno,
             },
-            R::Unknown(name) => {
+            R::Unknown(name) | R::Braced(name) => {
                 warn!(self.rules.log, "unknown smtpd restriction: \"{name}\"");
                 self.misconfigured()
             }
@@ -399,6 +408,12 @@ impl<'a> Evaluation<'a> {
         if list.iter().any(|item| matches!(item.rule, Restriction::TableInTable)) {
             warn!(self.rules.log, "access table {table} has entry with lookup table: {text}");
         }
-        self.nested(&list, subject).await
+        // A class that leads here and back is the table's fault.
+        let source = format_args!("access table {table} entry {text}");
+        if self.depth + 2 >= MAX_DEPTH {
+            warn!(self.rules.log, "{source} causes unreasonable recursion");
+            return self.misconfigured();
+        }
+        self.nested(&list, subject, source).await
     }
 }

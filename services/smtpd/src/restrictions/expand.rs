@@ -9,21 +9,27 @@ use posthaste_log::{Logger, warn};
 use posthaste_smtp_protocol::server::{Client, Session};
 
 impl Evaluation<'_> {
-    /// Expands a template with the session's data, made harmless by `smtpd_expansion_filter`. `extra` knows names of its own.
-    pub fn expand(&self, template: &BStr, extra: &mut dyn FnMut(&str) -> Option<BString>) -> BString {
+    /// Expands a template with the session's data, made harmless by `smtpd_expansion_filter`. `extra` knows names of its own. `None`, and a
+    /// warning, when it is no template or has a name that means nothing.
+    pub fn expand(&self, template: &BStr, extra: &mut dyn FnMut(&str) -> Option<BString>) -> Option<BString> {
         let session = self.session;
         let filter = &self.rules.expansion_filter;
+        let mut good = true;
         let result = expand::<MacroError>(template, &mut |name| {
             let value = extra(name).or_else(|| session_value(name, session));
             if value.is_none() {
                 unknown_name(name, &self.rules.log);
+                good = false;
             }
             Ok(value.map(|value| filtered(&value, filter)))
         });
-        result.map(BString::from).unwrap_or_else(|error| {
-            warn!(self.rules.log, "bad macro in reply template \"{template}\": {error}");
-            template.to_owned()
-        })
+        match result {
+            Ok(text) => good.then(|| text.into()),
+            Err(error) => {
+                warn!(self.rules.log, "{error}");
+                None
+            }
+        }
     }
 }
 

@@ -78,7 +78,8 @@ impl Evaluation<'_> {
         };
         let Some(address) = address.filter(|address| !address.is_empty()) else { return Outcome::Dunno };
         let good = address.domain().is_some_and(|domain| literal(domain).is_some() || fully_qualified(domain));
-        if good { Outcome::Dunno } else { self.reject_subject(subject, code, "5.5.2", "need fully-qualified address") }
+        let dsn = if code >= 500 { "5.5.2" } else { "4.5.2" };
+        if good { Outcome::Dunno } else { self.reject_subject(subject, code, dsn, "need fully-qualified address") }
     }
 
     /// `reject_unknown_client_hostname`.
@@ -123,8 +124,9 @@ impl Evaluation<'_> {
             return self.reject_subject(Subject::Helo, code, digit, "Host not found");
         };
         match self.look_up(&name, &[Type::A, Type::Aaaa, Type::Mx]).await {
-            Found::Yes => Outcome::Dunno,
-            Found::No | Found::NullMx => self.reject_subject(Subject::Helo, code, digit, "Host not found"),
+            // Such a host exists, though it takes no mail.
+            Found::Yes | Found::NullMx => Outcome::Dunno,
+            Found::No => self.reject_subject(Subject::Helo, code, digit, "Host not found"),
             Found::Malformed => self.reject_subject(Subject::Helo, code, digit, "Malformed DNS server reply"),
             Found::Later => self.later(Subject::Helo, "4.7.1", "Host not found", codes.unknown_helo_defers),
         }

@@ -142,8 +142,9 @@ impl Rules {
         let mut parser = Parser::new(config)?;
         let relay = parser.parameter("smtpd_relay_restrictions")?;
         let recipient = parser.parameter("smtpd_recipient_restrictions")?;
+        let classes = parser.classes()?;
         let ignored = |next: &str, permit: &str| warn!(log, "restriction `{next}' after `{permit}' is ignored");
-        if !parse::protects_relay(&recipient, ignored) && !parse::protects_relay(&relay, ignored) {
+        if ![&recipient, &relay].into_iter().any(|list| parse::protects_relay(list, &classes, eval::MAX_DEPTH, &ignored)) {
             return Err(Fatal(NEED_PROTECTION.into()));
         }
         let parents = config.text("parent_domain_matches_subdomains")?;
@@ -153,11 +154,8 @@ impl Rules {
         };
         let code = |name: &str| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(name)?).unwrap_or(0)) };
         let defers = |name: &str| -> Result<bool, Fatal> {
-            match config.text(name)?.as_str() {
-                "defer" => Ok(true),
-                "defer_if_permit" => Ok(false),
-                other => Err(Fatal(format!("bad configuration: {name} = {other}"))),
-            }
+            let value = config.text(name)?;
+            unverified::at_once(&value).ok_or_else(|| Fatal(format!("bad configuration: {name} = {value}")))
         };
         let permit_actions = config.text("smtpd_log_access_permit_actions")?;
         let log_permit = match permit_actions.is_empty() {
@@ -177,7 +175,7 @@ impl Rules {
             data: parser.parameter("smtpd_data_restrictions")?,
             end_of_data: parser.parameter("smtpd_end_of_data_restrictions")?,
             etrn: parser.parameter("smtpd_etrn_restrictions")?,
-            classes: parser.classes()?,
+            classes,
             class_names: split_list(&config.text("smtpd_restriction_classes")?).map(str::to_owned).collect(),
             relay_first: config.bool("smtpd_relay_before_recipient_restrictions")?,
             delay_reject: config.bool("smtpd_delay_reject")?,
@@ -216,8 +214,8 @@ impl Rules {
                 unknown_relay: code("unknown_relay_recipient_reject_code")?,
                 multi_recipient_bounce: code("multi_recipient_bounce_reject_code")?,
                 plaintext: code("plaintext_reject_code")?,
-                unknown_address_defers: defers("unknown_address_tempfail_action")?,
                 unknown_helo_defers: defers("unknown_helo_hostname_tempfail_action")?,
+                unknown_address_defers: defers("unknown_address_tempfail_action")?,
             },
             maps_rbl_reject_code: code("maps_rbl_reject_code")?,
             verification: unverified::Verification::open(config)?,
@@ -383,9 +381,17 @@ impl Rules {
         for item in [&self.client, &self.helo, &self.sender, &self.relay, &self.recipient, &self.data, &self.end_of_data, &self.etrn]
             .into_iter()
             .flatten()
+            .chain(self.classes.values().flat_map(|list| list.iter()))
         {
-            if let Restriction::Obsolete(text) = &item.rule {
-                warn!(self.log, "{text}");
+            match &item.rule {
+                Restriction::Obsolete(text) => warn!(self.log, "{text}"),
+                Restriction::Braced(text) => {
+                    let inner = text.trim_start_matches('{').trim_end_matches('}');
+                    let word = split_list(inner).next().unwrap_or_default();
+                    warn!(self.log, "expected maptype:mapname instead of '{word}'");
+                    warn!(self.log, "malformed map specification: '{text}'");
+                }
+                _ => {}
             }
         }
     }

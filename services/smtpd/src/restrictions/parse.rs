@@ -112,6 +112,8 @@ pub enum Restriction {
     Obsolete(String),
     /// Its argument is missing; the text is logged and the restriction is skipped.
     Skipped(String),
+    /// `{ … }` where a restriction should be.
+    Braced(String),
 }
 
 /// Parses lists and keeps the tables they share.
@@ -177,12 +179,9 @@ fn parse(value: &str, classes: &[String], parser: &mut Option<&mut Parser<'_>>) 
     let mut words = split_list(value);
     let mut list = Vec::new();
     while let Some(word) = words.next() {
-        // `{ check_policy_service inet:…, timeout=5s }`: braces keep a restriction with its arguments together.
-        if let Some(inner) = braced(word) {
-            match inner {
-                Ok(inner) => list.extend(parse(inner, classes, parser)),
-                Err(error) => list.push(Item { name: Rc::from(word), rule: R::Broken(error) }),
-            }
+        // Braces keep an argument together, never a restriction.
+        if word.starts_with('{') {
+            list.push(Item { name: Rc::from(word), rule: R::Braced(word.to_owned()) });
             continue;
         }
         let name = word.to_ascii_lowercase();
@@ -200,12 +199,11 @@ fn rule<'a>(
     parser: &mut Option<&mut Parser<'_>>,
 ) -> Restriction {
     use Restriction as R;
+    let no_table = |word: &str| R::Broken(format!("restriction {name}: bad argument \"{word}\": need maptype:mapname"));
     if let Some((what, hosts)) = access_check(name) {
-        let Some(spec) = words.next() else {
-            return R::Broken(format!("restriction {name}: bad argument \"{word}\": need maptype:mapname"));
-        };
+        let Some(spec) = words.next() else { return no_table(word) };
         if !spec.contains(':') {
-            return R::Broken(format!("restriction {name}: bad argument \"{spec}\": need maptype:mapname"));
+            return no_table(spec);
         }
         return match (parser.as_mut().map(|parser| parser.open(spec)), hosts) {
             (None, _) => R::TableInTable,
@@ -222,7 +220,7 @@ fn rule<'a>(
     }
     if name == "check_policy_service" {
         let Some(spec) = words.next() else {
-            return R::Broken(format!("restriction {name} must be followed by server endpoint"));
+            return R::Broken(format!("restriction {name} must be followed by transport:server"));
         };
         let Some(parser) = parser.as_mut() else { return R::TableInTable };
         let inner = braced(spec).unwrap_or(Ok(spec));
@@ -239,14 +237,8 @@ fn rule<'a>(
             Some(seconds) => R::Sleep(Duration::from_secs(seconds)),
             None => R::Broken("restriction sleep must be followed by number".into()),
         },
-        "check_ccert_access" => {
-            let _ = words.next();
-            R::CertificateAccess
-        }
-        "check_sasl_access" => {
-            let _ = words.next();
-            R::SaslAccess
-        }
+        "check_ccert_access" => words.next().map_or_else(|| no_table(word), |_| R::CertificateAccess),
+        "check_sasl_access" => words.next().map_or_else(|| no_table(word), |_| R::SaslAccess),
         _ if classes.iter().any(|class| class == word) => R::Class(Rc::from(word)),
         _ if word.contains(':') => match parser.as_mut().map(|parser| parser.open(word)) {
             Some(maps) => R::BareTable(maps),
@@ -355,12 +347,12 @@ const DNS_LISTS: &[(&str, OfZone)] = {
     ]
 };
 
-/// Whether the list keeps strangers from relaying, whatever its tables say. What stands after `warn_if_reject` does not count. What follows a bare
-/// `permit` can never count, and `ignored` is told of it: the next name, and how `permit` is written.
-pub fn protects_relay(list: &[Item], ignored: impl Fn(&str, &str)) -> bool {
+/// Whether the list keeps strangers from relaying, whatever its tables say. What stands after `warn_if_reject` does not count, a class does, down to
+/// `depth` classes in classes. What follows a bare `permit` can never count, and `ignored` is told of it: the next name, and how `permit` is written.
+pub fn protects_relay(list: &[Item], classes: &HashMap<Rc<str>, Rc<[Item]>>, depth: u32, ignored: &dyn Fn(&str, &str)) -> bool {
     let mut items = list.iter().peekable();
     while let Some(item) = items.next() {
-        match item.rule {
+        match &item.rule {
             Restriction::WarnIfReject => {
                 items.next();
             }
@@ -369,6 +361,11 @@ pub fn protects_relay(list: &[Item], ignored: impl Fn(&str, &str)) -> bool {
                     ignored(&next.name, &item.name);
                 }
                 return false;
+            }
+            Restriction::Class(name) if depth > 0 => {
+                if classes.get(name).is_some_and(|list| protects_relay(list, classes, depth - 1, ignored)) {
+                    return true;
+                }
             }
             Restriction::Reject | Restriction::Defer | Restriction::DeferIfPermit | Restriction::RejectUnauthDestination { .. } => {
                 return true;
@@ -395,13 +392,14 @@ mod tests {
     #[test]
     fn names_and_arguments() {
         assert_eq!(
-            words("permit_mynetworks, Reject_Unknown_Client warn_if_reject sleep 2 { reject } strict nonsense"),
+            words("permit_mynetworks, Reject_Unknown_Client warn_if_reject sleep 2 reject { reject } strict nonsense"),
             [
                 "PermitMynetworks",
                 "RejectUnknownClient",
                 "WarnIfReject",
                 "Sleep(2s)",
                 "Reject",
+                "Braced(\"{ reject }\")",
                 "Class(\"strict\")",
                 "Unknown(\"nonsense\")"
             ]
@@ -426,12 +424,18 @@ mod tests {
     /// S-SMTPD-18.
     #[test]
     fn relay_protection() {
-        let list = |value: &str| parse_result(value, &[]);
+        let names = ["strict".to_owned(), "endless".to_owned()];
+        let list = |value: &str| parse_result(value, &names);
+        let classes: HashMap<Rc<str>, Rc<[Item]>> =
+            [("strict", list("reject")), ("endless", list("endless"))].map(|(name, list)| (name.into(), list.into())).into();
         let ignored = std::cell::RefCell::new(Vec::new());
-        let protects = |text: &str| protects_relay(&list(text), |next, permit| ignored.borrow_mut().push(format!("{next} after {permit}")));
+        let note = |next: &str, permit: &str| ignored.borrow_mut().push(format!("{next} after {permit}"));
+        let protects = |text: &str| protects_relay(&list(text), &classes, 10, &note);
         assert!(protects("permit_mynetworks, defer_unauth_destination"));
         assert!(protects("permit_mynetworks, reject, permit, defer"));
         assert!(protects("warn_if_reject permit, reject_non_fqdn_sender, reject"));
+        assert!(protects("permit_mynetworks, strict"));
+        assert!(!protects("permit_mynetworks, endless"));
         assert!(!protects("permit_mynetworks, warn_if_reject reject"));
         assert!(!protects("permit_mynetworks, permit"));
         assert!(!protects(""));

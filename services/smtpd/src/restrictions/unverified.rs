@@ -36,11 +36,8 @@ impl Verification {
         let kind = |what: &str| -> Result<Kind, Fatal> {
             let code = |name: String| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(&name)?).unwrap_or(0)) };
             let action = format!("unverified_{what}_tempfail_action");
-            let defers = match config.text(&action)?.as_str() {
-                "defer" => true,
-                "defer_if_permit" => false,
-                other => return Err(Fatal(format!("bad configuration: {action} = {other}"))),
-            };
+            let value = config.text(&action)?;
+            let defers = at_once(&value).ok_or_else(|| Fatal(format!("bad configuration: {action} = {value}")))?;
             Ok(Kind {
                 reject_code: code(format!("unverified_{what}_reject_code"))?,
                 defer_code: code(format!("unverified_{what}_defer_code"))?,
@@ -57,6 +54,15 @@ impl Verification {
             sender: kind("sender")?,
             recipient: kind("recipient")?,
         })
+    }
+}
+
+/// A `…_tempfail_action`: whether a temporary failure defers at once, or only what would be permitted. `None` for other words.
+pub fn at_once(action: &str) -> Option<bool> {
+    match action {
+        _ if action.eq_ignore_ascii_case("defer") => Some(true),
+        _ if action.eq_ignore_ascii_case("defer_if_permit") => Some(false),
+        _ => None,
     }
 }
 
