@@ -214,7 +214,7 @@ for p in running("smtp"):
     os.kill(p, 15)
 time.sleep(0.5)
 go()
-check(grep(r"master: warning: cannot start /usr/lib/postfix/sbin/smtp: No such file or directory", 5), "a program that is gone: the log says it")
+check(grep(r"master: fatal: master_spawn: exec /usr/lib/postfix/sbin/smtp: No such file or directory", 5), "a program that is gone: the log says it")
 check(grep(r"master: warning: /usr/lib/postfix/sbin/smtp: bad command startup -- throttling"), "a program that is gone: is not tried all the time")
 check(smtp_end("alice@example.com").startswith("250"), "a program that is gone: mail is accepted")
 quiet(f"mv {SBIN}/smtp.old {SBIN}/smtp")

@@ -68,7 +68,8 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Arguments, String> {
             Short('z') => parsed.never_idle = true,
             Short('o') => {
                 let pair = text(parser.value().map_err(bad)?);
-                let (name, value) = pair.split_once('=').ok_or_else(|| format!("missing '=' after attribute name: \"{pair}\""))?;
+                let (name, value) =
+                    pair.split_once('=').ok_or_else(|| format!("invalid \"-o {pair}\" option value: missing '=' after attribute name"))?;
                 parsed.overrides.push((name.trim().to_owned(), value.trim().to_owned()));
             }
             // Accepted, as Postfix's daemons do, and without effect here: one process serves all sockets and any number of clients.
@@ -79,8 +80,8 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Arguments, String> {
                 parsed.rest.extend(parser.raw_args().map_err(bad)?.map(text));
                 break;
             }
-            Short(other) => return Err(format!("bad command line: invalid option -- '{other}'")),
-            Long(other) => return Err(format!("bad command line: invalid option --{other}")),
+            Short(other) => return Err(format!("invalid option: {other}")),
+            Long(_) => return Err(String::from("invalid option: -")),
         }
     }
     Ok(parsed)
@@ -119,7 +120,10 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(parse("smtpd -o myhostname").expect_err("no ="), "missing '=' after attribute name: \"myhostname\"");
+        assert_eq!(
+            parse("smtpd -o myhostname").expect_err("no ="),
+            "invalid \"-o myhostname\" option value: missing '=' after attribute name"
+        );
         assert!(parse("smtpd -f 5,x").is_err());
         assert!(parse("smtpd -Q").is_err());
     }

@@ -181,9 +181,13 @@ async fn accept<S: Service>(state: &Rc<State<S>>, mut listeners: Vec<Listener>) 
 
 /// The lines that Postfix's master writes; administrators and their tools know them.
 fn at_limit<S>(state: &State<S>) {
-    state.load.set_stressed();
     let limit = state.load.limit();
-    if limit == 1 || state.warned.get().is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
+    // A service for one client at a time is not under stress by having one.
+    if limit == 1 {
+        return;
+    }
+    state.load.set_stressed();
+    if state.warned.get().is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
         return;
     }
     state.warned.set(Some(Instant::now()));

@@ -43,7 +43,12 @@ pub(crate) fn start(spec: Spec, arguments: Vec<OsString>) -> Result<Started, Exi
         fatal!(log, "{error}");
         ExitCode::FAILURE
     };
-    let parsed = arguments::parse(arguments).map_err(|error| failed(&log, error))?;
+    let parsed = arguments::parse(arguments).map_err(|error| {
+        // Where the administrator looks for it.
+        let opened = Config::load(&config_directory(None)).ok().filter(|config| posthaste_log::open(config, Kind::Daemon, false).is_ok());
+        let named = opened.and_then(|config| Logger::program(&config, spec.program).ok());
+        failed(named.as_ref().unwrap_or(&log), error)
+    })?;
     let (config, log) = configure(&spec, &parsed).map_err(|error| failed(&log, error.0))?;
     log_panics(log.clone());
     prepare(spec, parsed, config, &log).map_err(|error| failed(&log, error.0))

@@ -7,7 +7,7 @@ use posthaste_config::{Config, MasterEntry, split_list, system_reason as text};
 use posthaste_log::{Logger, error, fatal, info, verbose, warn};
 use posthaste_system::credentials::Identity;
 use posthaste_system::process;
-use posthaste_system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals};
+use posthaste_system::signals::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, Signals};
 use rustix::event::{Timespec, epoll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -346,7 +346,8 @@ impl Master {
             Ok(running) => service.running = Some(running),
             Err(error) => {
                 let path = service.path.display();
-                warn!(self.log, "cannot start {path}: {}", text(&error));
+                // The line is Postfix's, whose child process says it.
+                fatal!(self.log, "master_spawn: exec {path}: {}", text(&error));
                 warn!(self.log, "{path}: bad command startup -- throttling");
                 service.held_until = Some(Instant::now() + self.throttle);
             }
@@ -423,11 +424,18 @@ impl Master {
 
     /// Logs how a process ended, if it did not end well.
     fn report(&self, path: &Path, pid: i32, status: WaitStatus) -> bool {
-        let path = path.display();
         if let Some(signal) = status.terminating_signal() {
+            if signal == SIGALRM {
+                // The kernel ends a process that hangs (daemon_timeout), which could not say it itself.
+                let prefix = self.log.tag().rsplit_once('/').map_or("", |(prefix, _)| prefix);
+                let program = path.file_name().unwrap_or_default().display();
+                fatal!(Logger::new(&format!("{prefix}/{program}")), "watchdog timeout");
+            }
+            let path = path.display();
             warn!(self.log, "process {path} pid {pid} killed by signal {signal}");
             true
         } else if let Some(code) = status.exit_status().filter(|&code| code != 0) {
+            let path = path.display();
             warn!(self.log, "process {path} pid {pid} exit status {code}");
             true
         } else {
