@@ -9,7 +9,8 @@ use posthaste_ipc::frame;
 use posthaste_ipc::proxymap::{Answer, Ask, Found, Listed, Query};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long to wait for the service, which may itself be waiting for a database.
@@ -27,7 +28,34 @@ pub(crate) struct Proxy {
     writable: bool,
     whole: bool,
     way: Way,
+    direct: Option<Direct>,
     context: Context,
+}
+
+/// The system's users and groups are the same for every process that has not changed its root: once the service has said that this table may be
+/// asked for, it need not be asked at each lookup.
+struct Direct {
+    table: Arc<dyn Table>,
+    /// The root of this process when the table was opened: device and inode.
+    root: (u64, u64),
+    same_root: OnceLock<bool>,
+}
+
+impl Direct {
+    fn open(spec: &str, flags: OpenFlags, context: &Context) -> Option<Direct> {
+        let table = Some(spec).filter(|spec| spec.starts_with("unix:") && !flags.writable)?;
+        let (table, root) = (crate::open::try_open(table, flags, context).ok()?, root()?);
+        Some(Direct { table, root, same_root: OnceLock::new() })
+    }
+
+    /// Tables are opened before the root is changed, and asked after that.
+    fn table(&self) -> Option<&dyn Table> {
+        self.same_root.get_or_init(|| root() == Some(self.root)).then_some(&*self.table)
+    }
+}
+
+fn root() -> Option<(u64, u64)> {
+    std::fs::metadata("/").ok().map(|root| (root.dev(), root.ino()))
 }
 
 /// Who is asked.
@@ -57,7 +85,7 @@ impl Proxy {
             (_, Some(socket)) => Way::Shared(Pool::new(Endpoint::Service(socket.clone()), LIMIT)),
             (_, None) => return Err("the proxymap service is not known here".into()),
         };
-        let proxy = Proxy {
+        let mut proxy = Proxy {
             name: spec.to_owned(),
             inner: inner.to_owned(),
             keep_case: flags.keep_case,
@@ -66,11 +94,16 @@ impl Proxy {
             writable: flags.writable,
             whole: whole_keys(inner),
             way,
+            direct: None,
             context: context.clone(),
         };
         match proxy.ask(Ask::Check, BStr::new(""), BStr::new("")) {
             Ok(Answer { result: Found::Denied, .. }) => Err(proxy.denied()),
-            _ => Ok(proxy),
+            Ok(_) => {
+                proxy.direct = Direct::open(inner, flags, context);
+                Ok(proxy)
+            }
+            Err(_) => Ok(proxy),
         }
     }
 
@@ -179,7 +212,10 @@ impl Table for Proxy {
     }
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        self.answer(self.ask(Ask::Lookup, key, BStr::new("")))
+        match self.direct.as_ref().and_then(Direct::table) {
+            Some(table) => table.lookup(key).map_err(|error| TableError::new(&self.name, error.reason)),
+            None => self.answer(self.ask(Ask::Lookup, key, BStr::new(""))),
+        }
     }
 
     fn update(&self, key: &BStr, value: &BStr) -> Result<(), TableError> {
@@ -228,5 +264,18 @@ mod tests {
         ] {
             assert_eq!(whole_keys(spec), whole, "{spec}");
         }
+    }
+
+    // S-TABLE-09: the service's answer decides whether, and the root of the process where.
+    #[test]
+    fn the_systems_users_are_the_same_for_all_with_one_root() {
+        let context = crate::context::collecting().0;
+        let open = |spec| Direct::open(spec, OpenFlags::default(), &context);
+        let users = open("unix:passwd.byname").unwrap();
+        let found = users.table().unwrap().lookup("root".into()).unwrap().unwrap();
+        assert!(found.starts_with(b"root:"), "{found}");
+        let elsewhere = Direct { root: (users.root.0, users.root.1 + 1), same_root: OnceLock::new(), ..users };
+        assert!(elsewhere.table().is_none());
+        assert!(open("static:x").is_none());
     }
 }

@@ -222,7 +222,7 @@ impl Delivery<'_> {
     }
 
     fn tell(&mut self, target: &Target, outcome: Outcome, dsn: Dsn) {
-        let reporter = &self.local.reporter;
+        let reporter = self.local.reporter.over(1, None).marking(self.content);
         let relay = relay(self.local);
         if !self.expanded && target.depth == 0 {
             let report = match outcome {

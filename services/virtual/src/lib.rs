@@ -95,18 +95,22 @@ impl Agent for Virtual {
             };
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let relay: &BStr = self.relay.as_bstr();
+            let mut reporter = self.reporter.over(1, None);
+            if let Ok((content, _)) = &message {
+                reporter = reporter.marking(content);
+            }
             report(match result {
                 Result::Sent(text) => {
                     let dsn = Dsn { status: "2.0.0".into(), action: "delivered".into(), reason: text.into(), ..Dsn::default() };
-                    self.reporter.sent(request, index, relay, timing, dsn)
+                    reporter.sent(request, index, relay, timing, dsn)
                 }
                 Result::Failed { status, text } => {
                     let for_now = status.starts_with('4');
                     let dsn = Dsn { status, reason: text.into(), ..Dsn::default() };
                     if for_now {
-                        self.reporter.deferred(request, index, relay, timing, dsn)
+                        reporter.deferred(request, index, relay, timing, dsn)
                     } else {
-                        self.reporter.bounced(request, index, relay, timing, dsn)
+                        reporter.bounced(request, index, relay, timing, dsn)
                     }
                 }
             });
