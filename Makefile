@@ -29,7 +29,7 @@ man:         ## the manual pages, into the target folder
 features:    ## each row of docs/features.md with its tests, and those without
 	@tests/features
 
-parity-fuzz: ## SEED=1 COUNT=100: random sessions and configurations, put to Postfix and to ours; KIND=--messages: random messages (root)
+parity-fuzz: ## SEED=1 COUNT=100: random sessions and configurations, put to Postfix and to ours; KIND=--messages: random messages; KIND=--servers: random servers (root)
 	@$(MAKE) -s install DESTDIR=$(abspath $(BUILD))/tree && tests/parity/fuzz --tree $(abspath $(BUILD))/tree --seed $(or $(SEED),1) --count $(or $(COUNT),100) $(KIND)
 
 fuzz:        ## SECONDS=60 TARGET=smtp_server: libFuzzer on the parsers (nightly Rust, cargo-fuzz)

@@ -65,7 +65,9 @@ impl<W: Write> Listing for Table<'_, W> {
         if recipient.reason != self.reason {
             self.reason.clone_from(&recipient.reason);
             let reason = if self.reason.is_empty() { "reason unavailable".into() } else { printable(&self.reason) };
-            writeln!(self.out, "{:>WIDTH$}", format!("({reason})"))?;
+            // To the right edge by bytes, as Postfix does, not by characters.
+            let blanks = WIDTH.saturating_sub(reason.len() + 2);
+            writeln!(self.out, "{:blanks$}({reason})", "")?;
         }
         let indent = if self.long { 47 } else { 41 };
         writeln!(self.out, "{:indent$}{}", "", printable(&shown(&recipient.address, &self.empty)))

@@ -285,7 +285,8 @@ fn expanded(record: &LogRecord) -> bool {
 
 /// Writes text in lines of at most [`WIDTH`] bytes where blanks allow it.
 fn wrap<E>(text: &BStr, put: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-    let mut rest: &[u8] = text;
+    let text = text.trim_ascii_end();
+    let mut rest = text;
     let mut line = Vec::with_capacity(WIDTH);
     loop {
         line.clear();

@@ -157,18 +157,9 @@ impl Job<'_> {
                         self.problem = Some(problem);
                         continue;
                     }
-                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
-                        // Other servers of the destination are still there to be tried.
-                        let place = Place { destination: &key, last: false };
-                        self.connected = Some(SystemTime::now());
-                        self.transact(session, true, place).await;
-                        if self.is_done() {
-                            return;
-                        }
-                    }
                     let lookup = Lookup { settings: &agent.settings, resolver: &agent.resolver, log: &agent.log };
                     let found = if *literal { lookup.host(host, *port).await } else { lookup.domain(host, *port, srv.as_deref()).await };
-                    let (list, backup) = match found {
+                    let (mut list, backup) = match found {
                         Found::Addresses { list, backup } => (list, backup),
                         Found::Myself => return self.loops_back(host, "none".into()).await,
                         Found::Failed { problem, backup } => {
@@ -181,7 +172,18 @@ impl Job<'_> {
                     if backup {
                         total = own;
                     }
-                    if self.servers(&list, &key, i + 1 >= total).await {
+                    let last = i + 1 >= total;
+                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
+                        let (ip, port) = (session.peer.address.clone(), session.peer.port);
+                        let other = |server: &HostAddress| destination::address_text(server.ip) != ip || Some(server.port) != port;
+                        let place = Place { destination: &key, last: last && !list.iter().any(other) };
+                        self.connected = Some(SystemTime::now());
+                        if self.transact(session, true, place).await == Then::Next {
+                            // This server has said what it has to say.
+                            list.retain(other);
+                        }
+                    }
+                    if self.servers(&list, &key, last).await {
                         return;
                     }
                 }
@@ -384,7 +386,9 @@ impl Job<'_> {
             self.sessions += 1;
         }
         let features = session.features.clone();
-        if features.size_limit > 0 && self.request.message_size > features.size_limit {
+        let keep = self.keeps(session);
+        // As in Postfix, only the first message of a connection is held against the limit.
+        if !reused && features.size_limit > 0 && self.request.message_size > features.size_limit {
             let reason = format!(
                 "message size {} exceeds size limit {} of server {}",
                 self.request.message_size,
@@ -393,7 +397,7 @@ impl Job<'_> {
             );
             let problem = session.peer.unfit("5.3.4", reason, false);
             batch.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
-            return (Then::Next, false);
+            return (Then::Next, keep);
         }
         let utf8 = self.needs_utf8(&batch);
         if utf8 && !features.smtputf8 {
@@ -409,7 +413,6 @@ impl Job<'_> {
             }
             return (Then::Next, false);
         }
-        let keep = self.keeps(session);
         let ending = match () {
             () if keep => Ending::Keep,
             () if settings.skip_quit_response => Ending::Quit,
@@ -523,8 +526,10 @@ impl Job<'_> {
                 commands.xforward(&command);
             }
         }
+        // What is converted for this server has another size then.
+        let size_known = !self.agent.rules.downgrades(!features.eight_bit_mime);
         let mail = MailParameters {
-            size: request.message_size,
+            size: if size_known { request.message_size } else { 0 },
             eight_bit: match request.encoding.as_slice() {
                 b"8bit" => Some(true),
                 b"7bit" => Some(false),

@@ -172,6 +172,9 @@ impl Session {
         if let Some(bad) = &this.features.bad_size {
             warn!(opening.log, "bad EHLO SIZE limit \"{}\" from {}", printable(bad), this.peer.name_and_port());
         }
+        if this.features.implied_eight_bit {
+            info!(opening.log, "host {} offers SMTPUTF8 support, but not 8BITMIME", this.peer.name());
+        }
         this.check_tls(settings, opening.log).await?;
         Ok(this)
     }

@@ -40,10 +40,15 @@ impl Rules {
         })
     }
 
+    /// Whether content may have to be converted for a server that takes no 8-bit content.
+    pub fn downgrades(&self, seven_bit: bool) -> bool {
+        seven_bit && !self.never_downgrade
+    }
+
     /// Begins the transformation of one message; `None` when its content can go out as it is. `seven_bit`: the server does not
     /// take 8-bit content. Whatever part says that it has some is then converted, also where the message as a whole does not say so.
     pub fn begin<'a>(&'a self, seven_bit: bool, id: &'a QueueId, log: &'a Logger) -> Option<Transform<'a>> {
-        let downgrade = seven_bit && !self.never_downgrade;
+        let downgrade = self.downgrades(seven_bit);
         if !downgrade && self.checks.is_empty() && self.generic.is_none() {
             return None;
         }

@@ -79,7 +79,7 @@ impl Commands {
         self.bytes.extend_from_slice(b"MAIL FROM:<");
         self.address(sender);
         self.bytes.push(b'>');
-        if features.size_limit > 0 && parameters.size > 0 {
+        if features.size && parameters.size > 0 {
             self.bytes.extend_from_slice(b" SIZE=");
             self.bytes.extend_from_slice(parameters.size.to_string().as_bytes());
         }

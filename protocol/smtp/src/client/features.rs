@@ -16,6 +16,8 @@ pub struct Features {
     pub size_limit: u64,
     /// RFC 6152.
     pub eight_bit_mime: bool,
+    /// It follows from SMTPUTF8 alone: the server's fault, worth a line in the log.
+    pub implied_eight_bit: bool,
     /// RFC 3461.
     pub dsn: bool,
     /// RFC 6531.
@@ -112,8 +114,7 @@ impl Features {
                 own_name = word.as_bstr();
                 continue;
             }
-            // Postfix names 8BITMIME as discarded in its log, and uses it all the same.
-            if discard.has(word.as_bstr()) && !word.eq_ignore_ascii_case(b"8BITMIME") {
+            if discard.has(word.as_bstr()) {
                 continue;
             }
             match word.to_ascii_uppercase().as_slice() {
@@ -149,6 +150,9 @@ impl Features {
                 _ => {}
             }
         }
+        // RFC 6531 3.1 item 8: a server with SMTPUTF8 takes 8-bit content, also where it does not say so.
+        features.implied_eight_bit = features.smtputf8 && !features.eight_bit_mime;
+        features.eight_bit_mime |= features.smtputf8;
         (features, own_name)
     }
 }
@@ -181,9 +185,17 @@ mod tests {
     }
 
     #[test]
+    fn smtputf8_implies_8bitmime() {
+        let (features, _) = parse("250-x\r\n250 SMTPUTF8\r\n", "");
+        assert!(features.eight_bit_mime && features.implied_eight_bit);
+        let (features, _) = parse("250-x\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n", "");
+        assert!(features.eight_bit_mime && !features.implied_eight_bit);
+    }
+
+    #[test]
     fn discarded_keywords() {
         let (features, _) = parse(EHLO, "dsn, 8BitMime pipelining silent-discard");
-        assert!(!features.pipelining && features.eight_bit_mime && !features.dsn && features.size);
+        assert!(!features.pipelining && !features.eight_bit_mime && !features.dsn && features.size);
         let discard = Discard::parse("dsn, nonsense starttls silent-discard");
         assert!(discard.is_silent());
         assert_eq!(discard.words(), "STARTTLS DSN");

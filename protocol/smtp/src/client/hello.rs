@@ -208,10 +208,9 @@ fn greeting_text(reply: &Reply) -> &[u8] {
     reply.text.rsplit_str("\n").next().and_then(|line| line.get(3..)).unwrap_or_default()
 }
 
-/// Whether a firewall has made the greeting unreadable: it turns all but a few characters into stars.
+/// Whether a firewall has made the greeting unreadable: it turns all but a few characters into stars. Postfix takes an empty one for such a one, too.
 pub fn is_masked(greeting: &Reply) -> bool {
-    let text = greeting_text(greeting);
-    text.contains(&b'*') && text.iter().all(|c| b" *02".contains(c))
+    greeting.is_positive() && greeting.lines().all(|line| line.iter().all(|c| b" *02".contains(c)))
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -330,9 +330,10 @@ fn parameters_follow_what_is_offered() {
     let line = lines(|c| c.mail(b"a@b.example", &mail, &all));
     assert_eq!(line, "MAIL FROM:<a@b.example> SIZE=42 BODY=8BITMIME ENVID=QQ+2B1 RET=HDRS SMTPUTF8 REQUIRETLS|");
     assert_eq!(lines(|c| c.mail(b"a@b.example", &mail, &Features::default())), "MAIL FROM:<a@b.example>|");
-    // A server that names no limit is told no size.
     let no_limit = Features { size: true, ..Features::default() };
-    assert_eq!(lines(|c| c.mail(b"", &mail, &no_limit)), "MAIL FROM:<>|");
+    assert_eq!(lines(|c| c.mail(b"", &mail, &no_limit)), "MAIL FROM:<> SIZE=42|");
+    // What may yet be converted has no size.
+    assert_eq!(lines(|c| c.mail(b"", &MailParameters { size: 0, ..mail }, &no_limit)), "MAIL FROM:<>|");
     let rcpt = RcptParameters { orcpt: b"rfc822;x+ext@b.example", notify: 2 | 4 };
     assert_eq!(
         lines(|c| c.rcpt(b"x@b.example", &rcpt, &all, false)),

@@ -169,8 +169,8 @@ impl Transaction {
 
     /// Takes the reply waited for; appends to `out` what is to be sent.
     pub fn reply(&mut self, reply: Reply, out: &mut Vec<u8>) -> Event {
-        // The server is going to hang up: whatever comes of this message, it is the last one here.
-        if reply.code == 421 {
+        // The server is going to hang up, or does not understand us: whatever comes of this message, it is the last one here.
+        if matches!(reply.code, 421 | 500..=504) {
             self.broken = true;
         }
         match self.state {
