@@ -1,4 +1,4 @@
-"""a container: postfix start-fg as process 1, log on standard output, an orderly end (S-RECIPE-63)"""
+"""a container: postfix start-fg as process 1, log on standard output, an orderly end (S-RECIPE-63, S-INT-15)"""
 import os
 import time
 

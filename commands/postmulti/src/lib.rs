@@ -6,7 +6,7 @@
 mod edit;
 pub mod manual;
 
-use posthaste_cli::Getopt;
+use posthaste_cli::{Getopt, until_operand};
 use posthaste_config::{Config, directory, split_list};
 use posthaste_log::{Kind, Logger, fatal};
 use std::ffi::OsString;
@@ -22,6 +22,13 @@ struct Instance {
     enabled: bool,
     directory: PathBuf,
     default: bool,
+}
+
+impl Instance {
+    /// `-i`: by its name, or `-` for the default instance.
+    fn is_called(&self, name: &str) -> bool {
+        name == self.name || name == "-" && self.default
+    }
 }
 
 /// All has been logged; exit status 1.
@@ -44,7 +51,7 @@ struct Options {
     operands: Vec<String>,
 }
 
-const USAGE: &str = "usage: postmulti [-v] [-a] [-g group] [-i instance] [-I new_name] [-G new_group] [-R] { -l [-j] | -e action | -p command | -x command }";
+const USAGE: &str = "Usage:postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] command... | postmulti -x [-v] [-a] [-i name] [-g group] command... | postmulti -e action [-v] [-a] [-i name] [-g group] [-I name] [-G group] [param=value ...]";
 
 /// Runs the command; `arguments[0]` is the name it was called by.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -52,7 +59,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         let _ = std::io::stdout().write_all(manual::MANUAL.help().as_bytes());
         return ExitCode::SUCCESS;
     }
-    posthaste_log::early(false, true);
+    // Its reasons go to the log, and to people at a terminal.
+    posthaste_log::early(true, posthaste_log::on_terminal());
     let log = Logger::with_whole_tag("postmulti");
     match run(arguments, &log) {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,11 +74,10 @@ fn fail(log: &Logger, text: impl std::fmt::Display) -> Failed {
 }
 
 fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), Failed> {
-    let options = parse(arguments, log)?;
     let directory = directory::config_directory(None);
     let config = Config::load(&directory).map_err(|e| fail(log, e))?;
-    posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(log, e))?;
-    let log = &Logger::program(&config, "postmulti").map_err(|e| fail(log, e))?;
+    posthaste_log::open(&config, Kind::Control, posthaste_log::on_terminal()).map_err(|e| fail(log, e))?;
+    let options = parse(arguments, log)?;
     let instances = instances(&config, log)?;
     if let Some(action) = &options.edit {
         return edit::edit(&config, &instances, action, &options, log);
@@ -90,24 +97,8 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), Failed> {
 
 fn parse(arguments: Vec<OsString>, log: &Logger) -> Result<Options, Failed> {
     let mut o = Options::default();
-    let mut words = arguments.into_iter();
-    // Everything behind -p or -x is the command, with options of its own.
-    let mut own = vec![words.next().unwrap_or_default()];
-    for word in words.by_ref() {
-        let text = word.to_string_lossy();
-        let last = text.starts_with('-')
-            && !text.starts_with("--")
-            && text.ends_with(['p', 'x'])
-            && !text[1..].contains(['e', 'g', 'G', 'i', 'I']);
-        own.push(word);
-        if last {
-            break;
-        }
-    }
-    let mut rest: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
-    if rest.first().is_some_and(|word| word == "--") {
-        rest.remove(0);
-    }
+    // Behind the first operand stands a command with options of its own.
+    let (own, rest) = until_operand(arguments, &['e', 'g', 'i', 'G', 'I']);
     let mut options = Getopt::new(own, "ae:g:i:jlpvxG:I:R");
     for option in options.by_ref() {
         let (letter, value) = option.map_err(|bad| {
@@ -130,9 +121,13 @@ fn parse(arguments: Vec<OsString>, log: &Logger) -> Result<Options, Failed> {
             _ => o.reverse = true,
         }
     }
-    o.operands = options.operands().into_iter().map(|w| w.to_string_lossy().into_owned()).chain(rest).collect();
+    o.operands = rest.into_iter().map(|w| w.to_string_lossy().into_owned()).collect();
     let modes = [o.list, o.edit.is_some(), o.postfix, o.execute].into_iter().filter(|m| *m).count();
-    if modes != 1 { Err(fail(log, USAGE)) } else { Ok(o) }
+    match (modes, o.list && !o.operands.is_empty()) {
+        (1, false) => Ok(o),
+        (1, true) => Err(fail(log, "Command not allowed with '-l'")),
+        _ => Err(fail(log, "Specify exactly one of '-e', '-l', '-p', '-x'")),
+    }
 }
 
 /// The default instance first, the others in the order of `multi_instance_directories`.
@@ -158,20 +153,13 @@ fn instances(config: &Config, log: &Logger) -> Result<Vec<Instance>, Failed> {
 
 fn choose(all: &[Instance], options: &Options, log: &Logger) -> Result<Vec<Instance>, Failed> {
     let matches = |instance: &&Instance| {
-        let by_name = options
-            .name
-            .as_ref()
-            .is_none_or(|name| *name == instance.name || (name == "-" && instance.default && instance.name.is_empty()));
+        let by_name = options.name.as_ref().is_none_or(|name| instance.is_called(name));
         let by_group = options.group.as_ref().is_none_or(|group| *group == instance.group);
         by_name && by_group
     };
     let chosen: Vec<Instance> = all.iter().filter(matches).cloned().collect();
     if chosen.is_empty() {
-        return Err(match (&options.name, &options.group) {
-            (Some(name), _) => fail(log, format!("No matching instances: -i {name}")),
-            (_, Some(group)) => fail(log, format!("No matching instances: -g {group}")),
-            _ => fail(log, "No matching instances"),
-        });
+        return Err(fail(log, "No matching instances"));
     }
     Ok(chosen)
 }

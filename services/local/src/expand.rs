@@ -1,5 +1,6 @@
 //! Aliases, `:include:` files and `.forward` files.
 
+use crate::Alias;
 use crate::deliver::{Delivery, Target};
 use crate::tokens::{Destination, parse};
 use bstr::{BString, ByteSlice};
@@ -9,7 +10,7 @@ use posthaste_log::warn;
 use posthaste_queue::Notify;
 use posthaste_route::Context;
 use posthaste_system::credentials::{Identity, as_user};
-use posthaste_system::users::User;
+use posthaste_system::users::{self, User};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -60,7 +61,7 @@ impl Delivery<'_> {
                 return true;
             }
         };
-        let (key, value, rights) = found;
+        let (key, value, table) = found;
         let parts = self.parts(&target.recipient.address);
         if target.aliases.contains(&key) {
             let last = target.aliases.last().cloned().unwrap_or_default();
@@ -81,24 +82,34 @@ impl Delivery<'_> {
         let keep = key == parts.user && self.local.parameters.propagate.alias;
         inner.unmatched = if keep { parts.unmatched() } else { None };
         if inner.rights.is_none() {
-            inner.rights = rights;
+            inner.rights = match table.file.as_deref().map_or(Ok(None), rights_of_table) {
+                Ok(rights) => rights,
+                Err(NoOwner) => {
+                    // Postfix names a table together with the way it was opened.
+                    let flags = "0,lock|no_regsub|no_proxy|no_unauth|fold_fix|utf8_request";
+                    warn!(self.local.log, "cannot find alias database owner for {}({flags})", table.name);
+                    self.failed(target, "4.3.0", "cannot find alias database owner");
+                    return true;
+                }
+            };
         }
         if let Err(error) = self.take_owner(&mut inner, &key) {
             warn!(self.local.log, "{error}");
             self.failed(target, "4.3.0", "alias database unavailable");
             return true;
         }
-        self.list(&inner, target, &value, None);
+        let mut outer = target.clone();
+        if inner.owned && !target.owned {
+            // The address that the first sender wrote is no business of the owner's.
+            outer.recipient.original = Address::empty();
+            outer.recipient.dsn_orcpt = BString::default();
+        }
+        self.list(&inner, &outer, &value, None);
         true
     }
 
-    /// The alias for the whole local part, or for it without its extension: key, right-hand side, and the rights of the table's owner.
-    #[allow(clippy::type_complexity, reason = "three facts of one lookup, used once")]
-    fn find_alias(
-        &self,
-        target: &Target,
-        name: &BString,
-    ) -> Result<Option<(BString, BString, Option<Identity>)>, posthaste_table::TableError> {
+    /// The alias for the whole local part, or for it without its extension: key, right-hand side, and the table it stands in.
+    fn find_alias(&self, target: &Target, name: &BString) -> Result<Option<(BString, BString, &'_ Alias)>, posthaste_table::TableError> {
         let parts = self.parts(&target.recipient.address);
         let bare = parts.extension.is_some().then_some(parts.user);
         for key in [Some(name.clone()), bare].into_iter().flatten() {
@@ -107,7 +118,7 @@ impl Delivery<'_> {
             }
             for table in &self.local.aliases {
                 if let Some(value) = table.maps.find(key.as_bstr())? {
-                    return Ok(Some((key, value, table.file.as_deref().and_then(owner_of_table))));
+                    return Ok(Some((key, value, table)));
                 }
             }
         }
@@ -127,7 +138,8 @@ impl Delivery<'_> {
                         _ => Address::new(owner),
                     }
                 } else {
-                    with_domain(&owner, &inner.recipient.address)
+                    // Made complete with this host's domain, whatever domain the alias was addressed in.
+                    Address::new(owner)
                 };
                 inner.sender = self.local.router.rewrite(Context::Local, &address);
                 // Bounces go to the owner now, who knows nothing of the wishes of the first sender.
@@ -339,15 +351,27 @@ fn with_domain(name: &BString, like: &Address) -> Address {
     Address::new(text)
 }
 
-/// The owner of an alias table's file, when that is not root.
-fn owner_of_table(file: &Path) -> Option<Identity> {
+/// The file's owner is no user.
+struct NoOwner;
+
+/// The rights of the user to whom an alias table's file belongs, unless that is root.
+fn rights_of_table(file: &Path) -> Result<Option<Identity>, NoOwner> {
     let indexed = |suffix: &str| {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let meta = [".db", ".lmdb", ".cdb", ""].iter().find_map(|suffix| std::fs::metadata(indexed(suffix)).ok())?;
-    (meta.uid() != 0).then(|| Identity { uid: meta.uid(), gid: meta.gid() })
+    let Some(meta) = [".db", ".lmdb", ".cdb", ""].iter().find_map(|suffix| std::fs::metadata(indexed(suffix)).ok()) else {
+        return Ok(None);
+    };
+    if meta.uid() == 0 {
+        return Ok(None);
+    }
+    // The group is the user's: the file's says nothing about what the user may do.
+    match users::by_uid(meta.uid()) {
+        Ok(Some(user)) => Ok(Some(Identity { uid: user.uid, gid: user.gid })),
+        _ => Err(NoOwner),
+    }
 }
 
 enum Refused {

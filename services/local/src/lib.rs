@@ -70,6 +70,8 @@ struct Local {
 
 /// One table of alias_maps.
 struct Alias {
+    /// As in main.cf, for the log.
+    name: String,
     maps: Maps,
     /// The file whose owner lends its rights to commands and files in the table.
     file: Option<PathBuf>,
@@ -152,6 +154,7 @@ impl Agent for Local {
             .map(|spec| Alias {
                 maps: Maps::open_flags("alias_maps", &spec, OpenFlags::SECURE, config),
                 file: spec.split_once(':').map(|(_, file)| PathBuf::from(file)),
+                name: spec,
             })
             .collect();
         let queue = Queue::open(config)?;

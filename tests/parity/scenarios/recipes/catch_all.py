@@ -1,5 +1,5 @@
 """docs/recipes/catch-all.md: unknown local names go to one mailbox"""
-# S-RECIPE-72
+# S-RECIPE-72, S-RECIPE-07
 recipe("catch-all")
 start()
 for to in ("nosuchuser", "bob", "no.such+ext", "postmaster"):

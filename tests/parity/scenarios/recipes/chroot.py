@@ -1,0 +1,15 @@
+"""docs/recipes/chroot.md: SMTP server and client in the queue directory (S-RECIPE-08, S-ADMIN-11)"""
+sink("mx1", "192.0.2.20:25")
+recipe("chroot")
+main("mynetworks = 127.0.0.0/8 192.0.2.10")
+start()
+c = client(src="192.0.2.10")
+c.do("EHLO c\nMAIL FROM:<s@example.com>\nRCPT TO:<x@example.org>\nRCPT TO:<alice@example.com>\nDATA\n& Subject: in and out\n& \n.")
+settle()
+for name in ("smtpd", "smtp", "master"):
+    sh(f"for p in $(pgrep -x {name}); do readlink /proc/$p/root; done | sort -u")
+c.close()
+mbox("alice")
+sinks()
+sh("postfix check")
+sh("echo '# changed' >> /etc/hosts; postfix check; sed -n 's/.*postfix-script: //p' /var/log/maillog | tail -1")
