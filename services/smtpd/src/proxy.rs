@@ -7,7 +7,7 @@
 //! With `speed_adjust` the message is first kept in a file without a name, and the filter is asked when all is there.
 
 use crate::Smtpd;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::mail::{Mail, rewrites_as_local, write_refusal};
 use crate::transport::Stream;
 use bstr::{BStr, BString, ByteSlice};
@@ -300,9 +300,9 @@ impl Link {
     /// Connects, says hello, and who the client is.
     async fn open(smtpd: &Smtpd, settings: &Rc<Settings>, client: &Client) -> Result<Link, Broken> {
         let log = &smtpd.log;
-        let connected = timeout(settings.timeout, settings.endpoint.connect(&smtpd.resolver)).await;
+        let connected = timeout(settings.timeout, settings.endpoint.connect(&smtpd.resolver, log)).await;
         let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
-            let reason = if error.kind() == io::ErrorKind::TimedOut { "Connection timed out".into() } else { system_reason(&error) };
+            let reason = endpoint::reason(&error);
             warn!(log, "connect to proxy filter {}: {reason}", settings.name);
             Broken
         })?;

@@ -77,6 +77,9 @@ pub struct Rules {
     verification: unverified::Verification,
     /// The value of `$stress`, for policy servers.
     stress: String,
+    /// The same: `compatibility_level`, `mail_version`.
+    compatibility_level: String,
+    mail_version: String,
     instances: Cell<u32>,
     router: Arc<Router>,
     resolver: Resolver,
@@ -220,6 +223,8 @@ impl Rules {
             maps_rbl_reject_code: code("maps_rbl_reject_code")?,
             verification: unverified::Verification::open(config)?,
             stress: config.lookup("stress")?.unwrap_or_default(),
+            compatibility_level: config.text("compatibility_level")?,
+            mail_version: config.text("mail_version")?,
             instances: Cell::new(0),
             double_bounce: config.text("double_bounce_sender")?,
             router,

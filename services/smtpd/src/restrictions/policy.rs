@@ -2,17 +2,17 @@
 
 use super::eval::{Evaluation, Outcome};
 use super::parse::Subject;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{self, Endpoint};
 use crate::transport::Stream;
 use bstr::{BString, ByteSlice};
 use posthaste_config::{Config, split_list};
 use posthaste_dns::Resolver;
-use posthaste_log::warn;
+use posthaste_log::{Logger, warn};
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 /// A reply may not be longer.
 const MAX_REPLY: usize = 64 * 1024;
@@ -31,6 +31,8 @@ pub struct Policy {
     retry_delay: Duration,
     default_action: String,
     context: String,
+    /// `smtputf8_enable`: answers have to be UTF-8.
+    smtputf8: bool,
     idle: RefCell<Vec<Connection>>,
 }
 
@@ -52,7 +54,7 @@ impl Policy {
         let number = |name: &str| config.int(name).map(|n| u64::try_from(n).unwrap_or(0)).map_err(|error| error.to_string());
         let mut policy = Policy {
             name: name.to_owned(),
-            endpoint: Endpoint::parse(name).map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
+            endpoint: Endpoint::parse_typed(name).map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
             timeout: time("smtpd_policy_service_timeout")?,
             max_idle: time("smtpd_policy_service_max_idle")?,
             max_ttl: time("smtpd_policy_service_max_ttl")?,
@@ -61,6 +63,7 @@ impl Policy {
             retry_delay: time("smtpd_policy_service_retry_delay")?,
             default_action: text("smtpd_policy_service_default_action")?,
             context: text("smtpd_policy_service_policy_context")?,
+            smtputf8: config.bool("smtputf8_enable").map_err(|error| error.to_string())?,
             idle: RefCell::default(),
         };
         // `{ inet:…, name = value, { name = value with blanks } }`
@@ -89,7 +92,7 @@ impl Policy {
     }
 
     /// An idle connection that may still be used, else a new one.
-    async fn connection(&self, resolver: &Resolver) -> io::Result<Connection> {
+    async fn connection(&self, resolver: &Resolver, log: &Logger) -> io::Result<Connection> {
         let now = Instant::now();
         let usable = |connection: &Connection| {
             now.duration_since(connection.used) < self.max_idle
@@ -104,31 +107,107 @@ impl Policy {
         };
         match kept {
             Some(connection) => Ok(connection),
-            None => Ok(Connection { stream: self.endpoint.connect(resolver).await?, made: now, used: now, requests: 0 }),
+            None => Ok(Connection { stream: self.endpoint.connect(resolver, log).await?, made: now, used: now, requests: 0 }),
         }
     }
 
-    /// One request, one answer.
-    async fn exchange(&self, resolver: &Resolver, request: &[u8]) -> Result<String, (bool, io::Error)> {
-        let mut connection = self.connection(resolver).await.map_err(|error| (true, error))?;
-        let later = |error| (false, error);
-        connection.stream.write_all(request).await.map_err(later)?;
+    /// One request, one answer. A connection is kept only when nothing but the answer came.
+    async fn exchange(&self, resolver: &Resolver, log: &Logger, request: &[u8]) -> Result<BString, Failed> {
+        let until = Instant::now() + self.timeout;
+        let connected = timeout_at(until, self.connection(resolver, log)).await;
+        let mut connection = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+            warn!(log, "connect to {}: {}", self.label(), endpoint::reason(&error));
+            Failed::System(error)
+        })?;
+        let written = timeout_at(until, connection.stream.write_all(request)).await;
+        written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(Failed::System)?;
         let mut reply = Vec::new();
-        while !reply.ends_with(b"\n\n") {
-            if reply.len() > MAX_REPLY {
-                return Err(later(io::Error::new(io::ErrorKind::InvalidData, "reply is too long")));
+        loop {
+            match parse_reply(&reply) {
+                Reply::Incomplete if reply.len() > MAX_REPLY => {
+                    warn!(log, "reply from {} is too long", self.label());
+                    return Err(Failed::Protocol);
+                }
+                Reply::Incomplete => {}
+                Reply::NoAction => {
+                    warn!(log, "missing attribute action in input from {}", self.label());
+                    return Err(Failed::Protocol);
+                }
+                Reply::Action { action, end } => {
+                    let action = BString::from(action);
+                    if end == reply.len() {
+                        connection.used = Instant::now();
+                        connection.requests += 1;
+                        self.idle.borrow_mut().push(connection);
+                    }
+                    return Ok(action);
+                }
             }
-            if connection.stream.read(&mut reply).await.map_err(later)? == 0 {
-                return Err(later(io::Error::other("Connection reset by peer")));
+            let read = timeout_at(until, connection.stream.read(&mut reply)).await;
+            let what = match read {
+                Ok(Ok(count)) if count > 0 => continue,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(Err(error)) => return Err(Failed::System(error)),
+                Ok(Ok(_)) => "premature end-of-input",
+                Err(_) => "timeout",
+            };
+            if !reply.is_empty() {
+                let line = &reply[reply.rfind_byte(b'\n').map_or(0, |at| at + 1)..];
+                let part = if line.contains(&b'=') { "value" } else { "name" };
+                warn!(log, "{what} on {} while reading input attribute {part}", self.label());
+            }
+            return Err(if what == "timeout" { Failed::System(io::ErrorKind::TimedOut.into()) } else { Failed::Protocol });
+        }
+    }
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+enum Failed {
+    /// The server does not keep to the protocol, which is logged, or has closed the connection.
+    Protocol,
+    System(io::Error),
+}
+
+impl Failed {
+    /// Whether the first such failure goes without saying: servers end their idle connections, and may be starting just now.
+    fn is_usual(&self) -> bool {
+        match self {
+            Failed::Protocol => true,
+            Failed::System(error) => {
+                matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotFound)
             }
         }
-        let action = reply.lines().find_map(|line| line.strip_prefix(b"action=")).map(|action| action.to_str_lossy().into_owned());
-        let action = action.ok_or_else(|| later(io::Error::new(io::ErrorKind::InvalidData, "missing action attribute")))?;
-        connection.used = Instant::now();
-        connection.requests += 1;
-        self.idle.borrow_mut().push(connection);
-        Ok(action)
     }
+}
+
+/// What has come of a reply: `name=value` lines up to an empty one.
+#[derive(Debug, PartialEq, Eq)]
+enum Reply<'a> {
+    Incomplete,
+    NoAction,
+    /// The first action, and where the reply ends.
+    Action {
+        action: &'a [u8],
+        end: usize,
+    },
+}
+
+fn parse_reply(reply: &[u8]) -> Reply<'_> {
+    let mut action = None;
+    let mut at = 0;
+    while let Some(length) = reply[at..].find_byte(b'\n') {
+        let line = &reply[at..at + length];
+        at += length + 1;
+        if line.is_empty() {
+            return action.map_or(Reply::NoAction, |action| Reply::Action { action, end: at });
+        }
+        if let Some(value) = line.strip_prefix(b"action=") {
+            // A NUL ends a value.
+            action.get_or_insert(value.split(|&c| c == 0).next().unwrap_or_default());
+        }
+    }
+    Reply::Incomplete
 }
 
 fn attributes(text: &str) -> Result<Vec<(&str, &str)>, String> {
@@ -170,26 +249,35 @@ impl Evaluation<'_> {
         let request = self.policy_request(policy);
         let log = &self.rules.log;
         let mut action = None;
-        for turn in 0..policy.try_limit.max(1) {
-            if turn > 0 {
-                tokio::time::sleep(policy.retry_delay).await;
-            }
-            match timeout(policy.timeout, policy.exchange(&self.rules.resolver, &request)).await {
-                Ok(Ok(answer)) => {
+        for turn in 1..=policy.try_limit.max(1) {
+            match policy.exchange(&self.rules.resolver, log, &request).await {
+                Ok(answer) => {
                     action = Some(answer);
                     break;
                 }
-                Ok(Err((connecting, error))) => {
-                    let reason = reason(&error);
-                    if connecting {
-                        warn!(log, "connect to {}: {reason}", policy.label());
+                Err(failed) => {
+                    let last = turn == policy.try_limit.max(1);
+                    if turn > 1 || last || !failed.is_usual() {
+                        let reason = match &failed {
+                            Failed::Protocol => "Application error".to_owned(),
+                            Failed::System(error) => endpoint::reason(error),
+                        };
+                        warn!(log, "problem talking to server {}: {reason}", policy.label());
                     }
-                    warn!(log, "problem talking to server {}: {reason}", policy.label());
+                    if !last {
+                        tokio::time::sleep(policy.retry_delay).await;
+                    }
                 }
-                Err(_) => warn!(log, "problem talking to server {}: Connection timed out", policy.label()),
             }
         }
-        let action = BString::from(action.unwrap_or_else(|| policy.default_action.clone()));
+        if let Some(answer) = &action
+            && policy.smtputf8
+            && !answer.is_utf8()
+        {
+            warn!(log, "malformed UTF-8 in policy server {} response: \"{}\"", policy.name, posthaste_smtp_protocol::client::printable(answer));
+            action = None;
+        }
+        let action = action.unwrap_or_else(|| policy.default_action.as_str().into());
         let key = self.name_of(subject);
         Box::pin(self.result(&policy.name, action.as_bstr(), key.as_bstr(), subject)).await
     }
@@ -248,6 +336,8 @@ impl Evaluation<'_> {
         }
         put("encryption_keysize", b"0");
         put("policy_context", policy.context.as_bytes());
+        put("compatibility_level", self.rules.compatibility_level.as_bytes());
+        put("mail_version", self.rules.mail_version.as_bytes());
         out.push(b'\n');
         out
     }
@@ -266,11 +356,6 @@ impl super::Rules {
     }
 }
 
-/// The system's words, without the number that Rust adds.
-fn reason(error: &io::Error) -> String {
-    posthaste_config::system_reason(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,14 +367,14 @@ mod tests {
     #[test]
     fn servers() {
         let policy = Policy::parse("inet:127.0.0.1:9000", &config()).unwrap();
-        assert!(matches!(&policy.endpoint, Endpoint::Inet { host, port: 9000 } if host == "127.0.0.1"));
+        assert!(matches!(&policy.endpoint, Endpoint::Inet { host, port: Some(9000), .. } if host == "127.0.0.1"));
         assert_eq!(policy.timeout, Duration::from_secs(7));
         assert_eq!(policy.label(), "127.0.0.1:9000");
         assert!(
             matches!(Policy::parse("unix:private/policy", &config()).unwrap().endpoint, Endpoint::Unix(path) if path == "private/policy")
         );
         assert!(matches!(Policy::parse("inet:[::1]:9000", &config()).unwrap().endpoint, Endpoint::Inet { host, .. } if host == "::1"));
-        assert!(Policy::parse("inet:foo", &config()).is_err());
+        assert!(Policy::parse("127.0.0.1:9000", &config()).is_err());
     }
 
     #[test]
@@ -302,5 +387,24 @@ mod tests {
         assert!(Policy::parse("inet:127.0.0.1:9000, foo=1", &config()).is_err());
         assert!(Policy::parse("inet:127.0.0.1:9000, timeout", &config()).is_err());
         assert!(Policy::parse("inet:127.0.0.1:9000, timeout=soon", &config()).is_err());
+    }
+
+    /// S-TRAP-09: what servers answer.
+    #[test]
+    fn replies() {
+        let action = |reply: &'static [u8]| match parse_reply(reply) {
+            Reply::Action { action, end } => Some((action, end)),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(action(b"action=DUNNO\n\n"), Some((&b"DUNNO"[..], 14)));
+        assert_eq!(action(b"x=y\naction=a=b\naction=c\nhello\n\naction=d\n\n"), Some((&b"a=b"[..], 32)));
+        assert_eq!(action(b"action=REJECT a\0b\n\n"), Some((&b"REJECT a"[..], 20)));
+        assert_eq!(action(b"action=\n\n"), Some((&b""[..], 9)));
+        for reply in [&b""[..], b"action=DUNNO\n", b"action=DUNNO", b"action=DUNNO\r\n\r\n"] {
+            assert_eq!(parse_reply(reply), Reply::Incomplete);
+        }
+        for reply in [&b"\n"[..], b"\naction=DUNNO\n\n", b"ACTION=DUNNO\n\n", b" action=DUNNO\n\n", b"action = DUNNO\n\n"] {
+            assert_eq!(parse_reply(reply), Reply::NoAction);
+        }
     }
 }
