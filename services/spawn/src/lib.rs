@@ -9,7 +9,7 @@ use posthaste_config::system_reason;
 use posthaste_delivery::command::environment;
 use posthaste_log::{Logger, warn};
 use posthaste_service::{Event, Fatal, Plain, Setup, Spec, run_plain};
-use posthaste_system::credentials::Identity;
+use posthaste_system::credentials::{self, Identity};
 use posthaste_system::users;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -78,6 +78,8 @@ impl Spawn {
         if let Some(user) = self.user {
             command.uid(user.uid).gid(user.gid);
         }
+        // This process has SIGTERM blocked, and waits for it elsewhere; the command is to be ended by it.
+        credentials::unblock_signals(&mut command);
         command.process_group(0).spawn()
     }
 

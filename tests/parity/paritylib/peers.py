@@ -1,5 +1,5 @@
 """Other people's mail servers for scenarios (the word `peer`): Debian's packages, unpacked in a cache folder, never installed: an installed Exim
-would want to be the host's own mail system."""
+would want to be the host's own mail system, and Debian's SPF checkers want Postfix beside them."""
 import glob
 import os
 import shutil
@@ -11,6 +11,7 @@ from . import reference
 
 PACKAGES = {
     "dovecot": ["dovecot-core", "dovecot-lmtpd", "dovecot-imapd", "dovecot-pop3d"],
+    "policy": ["postgrey", "postfix-policyd-spf-python", "postfix-policyd-spf-perl"],
     "exim": ["exim4-daemon-light", "exim4-base"],
 }
 

@@ -113,7 +113,6 @@ impl Evaluation<'_> {
             return Outcome::Dunno;
         }
         // What begins with a blank (only a policy server can say so) names no action: it is a list of restrictions.
-        let value = value.trim_ascii_end().as_bstr();
         let (word, text) = match value.find_byteset(" \t") {
             Some(at) => (value[..at].as_bstr(), value[at..].trim_ascii_start().as_bstr()),
             None => (value, BStr::new(b"")),
@@ -185,7 +184,7 @@ impl Evaluation<'_> {
                 Outcome::Dunno
             }
             b"OK" | b"RELAY" => self.permit_table(word, subject, table),
-            digits if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) && text.is_empty() => self.permit_table(word, subject, table),
+            digits if value == word && digits.iter().all(u8::is_ascii_digit) => self.permit_table(word, subject, table),
             [b'4' | b'5', b'0'..=b'9', b'0'..=b'9'] => {
                 let code = word.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
                 let dsn = if code >= 500 { "5.7.1" } else { "4.7.1" };

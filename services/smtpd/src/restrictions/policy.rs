@@ -274,7 +274,12 @@ impl Evaluation<'_> {
             && policy.smtputf8
             && !answer.is_utf8()
         {
-            warn!(log, "malformed UTF-8 in policy server {} response: \"{}\"", policy.name, posthaste_smtp_protocol::client::printable(answer));
+            warn!(
+                log,
+                "malformed UTF-8 in policy server {} response: \"{}\"",
+                policy.name,
+                posthaste_smtp_protocol::client::printable(answer)
+            );
             action = None;
         }
         let action = action.unwrap_or_else(|| policy.default_action.as_str().into());
