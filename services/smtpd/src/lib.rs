@@ -23,6 +23,7 @@ mod session;
 mod settings;
 mod space;
 mod standalone;
+mod statistics;
 mod transport;
 
 use posthaste_cleanup_protocol::Profile;
@@ -126,6 +127,13 @@ impl Service for Smtpd {
 
     fn started(self: &Rc<Self>, _setup: &Setup) {
         self.notifier.start();
+        let this = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            while !this.limits.update_time.is_zero() {
+                tokio::time::sleep(this.limits.update_time).await;
+                this.limits.update_status();
+            }
+        });
     }
 
     async fn drained(self: Rc<Self>) {

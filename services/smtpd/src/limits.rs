@@ -2,11 +2,13 @@
 //!
 //! All clients of a master.cf entry are in one process, so the counts are here and no other process is asked.
 
+use crate::statistics::{Measure, Statistics};
 use posthaste_config::{Config, split_list};
+use posthaste_log::Logger;
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::server::Client;
 use posthaste_table::AddressList;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -21,6 +23,11 @@ pub struct Limits {
     exceptions: AddressList,
     service: String,
     clients: RefCell<HashMap<IpAddr, Counts>>,
+    /// When clients were last forgotten.
+    forgotten: Cell<Instant>,
+    statistics: Statistics,
+    /// `anvil_status_update_time`.
+    pub update_time: Duration,
 }
 
 #[derive(Debug)]
@@ -46,12 +53,14 @@ pub struct Exceeded {
 }
 
 impl Limits {
+    /// For a service by its name in master.cf.
     pub fn open(config: &Config, service: &str) -> Result<Limits, Fatal> {
         let number = |name: &str| -> Result<u32, Fatal> { Ok(u32::try_from(config.int(name)?.max(0)).unwrap_or(u32::MAX)) };
         let bits = |name: &str| -> Result<u8, Fatal> { Ok(u8::try_from(config.int(name)?).unwrap_or(u8::MAX)) };
         let parents = config.text("parent_domain_matches_subdomains")?;
         let name = "smtpd_client_event_limit_exceptions";
         let has_parents = split_list(&parents).any(|word| word == name);
+        let window = config.time("anvil_rate_time_unit")?;
         Ok(Limits {
             count: number("smtpd_client_connection_count_limit")?,
             rates: [
@@ -59,12 +68,15 @@ impl Limits {
                 number("smtpd_client_message_rate_limit")?,
                 number("smtpd_client_recipient_rate_limit")?,
             ],
-            window: config.time("anvil_rate_time_unit")?,
+            window,
             ipv4_bits: bits("smtpd_client_ipv4_prefix_length")?,
             ipv6_bits: bits("smtpd_client_ipv6_prefix_length")?,
             exceptions: AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?,
             service: service.to_owned(),
             clients: RefCell::default(),
+            forgotten: Cell::new(Instant::now()),
+            statistics: Statistics::new(service, window.as_secs(), Logger::program(config, "anvil")?),
+            update_time: config.time("anvil_status_update_time")?,
         })
     }
 
@@ -78,13 +90,18 @@ impl Limits {
         let key = network(ip, self.ipv4_bits, self.ipv6_bits);
         let ticket = Ticket { limits: self, key };
         let now = Instant::now();
-        let connections = {
+        if now.duration_since(self.forgotten.get()) >= self.window / 4 {
+            self.forget(now);
+        }
+        let (connections, known) = {
             let mut clients = self.clients.borrow_mut();
             let counts = clients.entry(key).or_insert(Counts { connections: 0, since: now, events: [0; 3] });
             counts.connections += 1;
-            counts.connections
+            (counts.connections, clients.len())
         };
         let rate = ticket.count(Event::Connection, now);
+        self.statistics.note(Measure::CacheSize, u32::try_from(known).unwrap_or(u32::MAX), String::new);
+        self.statistics.note(Measure::ConnectionCount, connections, || self.shown(key));
         let from = client.label(false);
         let result = if self.count > 0 && connections > self.count {
             Err(Exceeded { log: format!("Connection concurrency limit exceeded: {connections} from {from} for service {}", self.service) })
@@ -94,6 +111,24 @@ impl Limits {
             Ok(())
         };
         (Some(ticket), result)
+    }
+
+    /// Every `anvil_status_update_time`: logs the peaks, and forgets clients that are gone for long.
+    pub fn update_status(&self) {
+        self.statistics.report();
+        self.forget(Instant::now());
+    }
+
+    /// A client that is gone is remembered for as long as its rates count.
+    fn forget(&self, now: Instant) {
+        self.forgotten.set(now);
+        self.clients.borrow_mut().retain(|_, counts| counts.connections > 0 || now.duration_since(counts.since) < self.window);
+    }
+
+    /// The client, or the network that counts as one client.
+    fn shown(&self, key: IpAddr) -> String {
+        let (bits, all) = if key.is_ipv4() { (self.ipv4_bits, 32) } else { (self.ipv6_bits, 128) };
+        if bits < all { format!("{key}/{bits}") } else { key.to_string() }
     }
 }
 
@@ -132,26 +167,20 @@ impl Ticket<'_> {
         }
         let count = &mut counts.events[event as usize];
         *count = count.saturating_add(1);
+        let measure = match event {
+            Event::Connection => Measure::ConnectionRate,
+            Event::Message => Measure::MessageRate,
+            Event::Recipient => Measure::RecipientRate,
+        };
+        self.limits.statistics.note(measure, *count, || self.limits.shown(self.key));
         *count
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        let mut clients = self.limits.clients.borrow_mut();
-        let limits = self.limits;
-        let rates = limits.rates.iter().any(|rate| *rate > 0);
-        if let Some(counts) = clients.get_mut(&self.key) {
+        if let Some(counts) = self.limits.clients.borrow_mut().get_mut(&self.key) {
             counts.connections -= 1;
-            // Without rates nothing is worth remembering of a client that is gone.
-            if counts.connections == 0 && !rates {
-                clients.remove(&self.key);
-            }
-        }
-        // Clients that are gone and whose rates are out of date are forgotten when there are many.
-        if clients.len() > 1000 && clients.len().is_power_of_two() {
-            let now = Instant::now();
-            clients.retain(|_, counts| counts.connections > 0 || now.duration_since(counts.since) < limits.window);
         }
     }
 }
@@ -203,7 +232,9 @@ mod tests {
         assert_eq!(refused.unwrap_err().log, "Connection concurrency limit exceeded: 2 from c.example[192.0.2.10] for service smtp");
         drop(second);
         drop(first);
-        assert!(limits.clients.borrow().is_empty());
+        assert_eq!(limits.clients.borrow().values().map(|counts| counts.connections).collect::<Vec<_>>(), [0]);
+        limits.update_status();
+        assert_eq!(limits.clients.borrow().len(), 1, "its rate still counts");
         assert_eq!(limits.connect(&client()).1, Ok(()));
         // Exempt: mynetworks.
         assert!(limits.connect(&Client::local()).0.is_none());

@@ -402,8 +402,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(action(b"action=DUNNO\n\n"), Some((&b"DUNNO"[..], 14)));
-        assert_eq!(action(b"x=y\naction=a=b\naction=c\nhello\n\naction=d\n\n"), Some((&b"a=b"[..], 32)));
-        assert_eq!(action(b"action=REJECT a\0b\n\n"), Some((&b"REJECT a"[..], 20)));
+        assert_eq!(action(b"x=y\naction=a=b\naction=c\nhello\n\naction=d\n\n"), Some((&b"a=b"[..], 31)));
+        assert_eq!(action(b"action=REJECT a\0b\n\n"), Some((&b"REJECT a"[..], 19)));
         assert_eq!(action(b"action=\n\n"), Some((&b""[..], 9)));
         for reply in [&b""[..], b"action=DUNNO\n", b"action=DUNNO", b"action=DUNNO\r\n\r\n"] {
             assert_eq!(parse_reply(reply), Reply::Incomplete);
