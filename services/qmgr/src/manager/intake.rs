@@ -53,6 +53,8 @@ fn due_by(wall: SystemTime) -> SystemTime {
 fn seconds(wall: SystemTime) -> u64 {
     wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
+/// How often to look for a destination that clogs the active queue.
+const CLOG_LOOK: Duration = Duration::from_secs(1);
 /// A message that an agent of an earlier queue manager still delivers is looked at again after this time.
 const BUSY_RETRY: Duration = Duration::from_secs(60);
 
@@ -248,8 +250,8 @@ impl<R: Resolver> Manager<R> {
         // The non-flush scan only fills the index, which takes no room.
         let mut more = self.index_some(now);
         for _ in 0..20 {
+            self.warn_clog(now);
             if !self.has_room() {
-                self.warn_clog(now);
                 return more;
             }
             self.turn = !self.turn;
@@ -594,17 +596,19 @@ impl<R: Resolver> Manager<R> {
         self.stuck_at = if self.stuck.is_empty() { None } else { Some(now + self.settings.transport_retry_time) };
     }
 
-    /// `qmgr_clog_warn_time`: the active queue is full, and one destination has much of it.
+    /// `qmgr_clog_warn_time`: one destination has more than a fifth of what the active queue may hold.
     fn warn_clog(&mut self, now: Instant) {
-        let every = self.settings.qmgr_clog_warn_time;
-        if every.is_zero() || self.clog_warned.is_some_and(|at| now.saturating_duration_since(at) < every) {
+        let (every, limit) = (self.settings.qmgr_clog_warn_time, self.settings.qmgr_message_active_limit);
+        let much = |number: usize| number.saturating_mul(5) > limit;
+        if !much(self.messages.len()) || every.is_zero() || self.clog_next.is_some_and(|next| now < next) {
             return;
         }
+        self.clog_next = Some(now + CLOG_LOOK.min(every));
         let Some((transport, nexthop, waiting)) = self.sched.most_waiting() else { return };
-        if (waiting as usize).saturating_mul(5) < self.settings.qmgr_message_active_limit {
+        if !much(waiting as usize) {
             return;
         }
-        self.clog_warned = Some(now);
+        self.clog_next = Some(now + every);
         warn!(self.log, "mail for {nexthop} is using up {waiting} of {} active queue entries", self.messages.len());
         warn!(self.log, "mail for {nexthop} goes by transport {transport}: consider a separate master.cf entry for it in transport_maps");
         warn!(

@@ -228,7 +228,8 @@ pub struct Manager<R> {
     stuck_at: Option<Instant>,
     turn: bool,
     draining: bool,
-    clog_warned: Option<Instant>,
+    /// When to look again for a destination that clogs the active queue.
+    clog_next: Option<Instant>,
 }
 
 /// What a [`Manager`] is made of.
@@ -283,7 +284,7 @@ impl<R: Resolver> Manager<R> {
             stuck_at: None,
             turn: false,
             draining: false,
-            clog_warned: None,
+            clog_next: None,
         }
     }
 

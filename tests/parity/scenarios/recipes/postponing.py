@@ -1,0 +1,15 @@
+"""docs/recipes/postponing.md: mail for the world waits, with its reason, until it is sent for (S-RECIPE-24, S-CLASS-09, S-QUEUE-25)"""
+dns("mail.isp.example A 192.0.2.20")
+sink("isp", "192.0.2.20:25", hostname="mail.isp.example")
+recipe("postponing")
+main("smtp_connection_cache_on_demand = no")
+start()
+for to in ("u@far.example", "u@big.example", "bob"):
+    sendmail(f"-f alice {to}", f"Subject: to {to}\n\n")
+settle()
+mailq()
+sinks()
+sh("/usr/local/sbin/line-is-up")
+wait_empty()
+sinks(sort=True)
+mbox("bob")
