@@ -83,7 +83,12 @@ impl Logger {
 
     /// `syslog_name/program` of this configuration.
     pub fn program(config: &Config, program: &str) -> Result<Logger, ConfigError> {
-        Ok(Logger::new(&format!("{}/{program}", config.text("syslog_name")?)))
+        let name = config.text("syslog_name")?;
+        // As Postfix: postfix(1) with its default name is not `postfix/postfix`.
+        if name == program {
+            return Ok(Logger::new(program));
+        }
+        Ok(Logger::new(&format!("{name}/{program}")))
     }
 
     /// The same logger with another verbosity: 0 is silent; `-v` and `debug_peer_level` raise it.

@@ -2,7 +2,7 @@
 
 use crate::{Failed, Place, check};
 use posthaste_config::{MasterFile, system_reason};
-use posthaste_log::{fatal, info, warn};
+use posthaste_log::{Logger, fatal, info, warn};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -54,9 +54,11 @@ fn backwards_compatible(place: &Place) {
         .zip(place.config.level().ok())
         .is_some_and(|(last, level)| level < last);
     if old {
-        info!(place.log, "Postfix is using backwards-compatible default settings");
-        info!(place.log, "See http://www.postfix.org/COMPATIBILITY_README.html for details");
-        info!(place.log, "To disable backwards compatibility use \"postconf compatibility_level=3.11\" and \"postfix reload\"");
+        // Said by the program itself, not by its script.
+        let log = Logger::program(&place.config, "postfix").unwrap_or_else(|_| place.log.clone());
+        info!(log, "Postfix is using backwards-compatible default settings");
+        info!(log, "See http://www.postfix.org/COMPATIBILITY_README.html for details");
+        info!(log, "To disable backwards compatibility use \"postconf compatibility_level=3.11\" and \"postfix reload\"");
     }
 }
 

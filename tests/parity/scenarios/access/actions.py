@@ -1,4 +1,5 @@
 """every action of access(5), good and bad arguments"""
+# S-TRAP-29
 file("/etc/postfix/rcpt", """
 a1@example.com  OK
 a2@example.com  RELAY

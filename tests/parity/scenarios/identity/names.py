@@ -1,5 +1,5 @@
 """myhostname, mydomain, myorigin, mydestination and mynetworks as they follow from the host's name and addresses"""
-# S-ID-01 S-ID-02 S-ID-13
+# S-ID-01 S-ID-02 S-ID-13 S-TRAP-19
 sh("mkdir /tmp/c; cp /etc/postfix/master.cf /tmp/c; ip -6 addr flush scope link")
 for host, text in (("w.x.test", ""), ("box", "mydomain = foo.test"), ("box", ""), ("a.b.example.com", ""), ("a.b.example.com", "mydomain = example.net"),
                    ("w.x.test", "myhostname = mail.ny.example.com"), ("w.x.test", "myhostname = short"), ("w.x.test", "myhostname = short\\nmydomain = y.test"),

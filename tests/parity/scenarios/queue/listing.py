@@ -1,5 +1,5 @@
 """postqueue -p and -j: reasons, several recipients, odd addresses, long ids, maildrop, the system down, who may"""
-# S-QUEUE-07 S-QUEUE-17 S-CMD-20 S-CMD-21 S-CMD-22 S-CMD-24 S-CMD-31
+# S-TRAP-26 S-QUEUE-07 S-QUEUE-17 S-CMD-20 S-CMD-21 S-CMD-22 S-CMD-24 S-CMD-31
 sink("down", "192.0.2.20:25", {"RCPT TO:<u3": "450 4.2.0 \"three\\ \t x", "RCPT": "450 4.2.0 later"})
 main("""
     mynetworks = 127.0.0.0/8 192.0.2.10
