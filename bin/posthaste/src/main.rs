@@ -1,4 +1,5 @@
-//! All user and administration commands in one program, told apart by the name it is called by.
+//! The user and administration commands in one program, told apart by the name it is called by. Those that are programs of their own (`postdrop`,
+//! `postlog`, `postqueue`, `sendmail`) have only their manuals here.
 
 mod manuals;
 
@@ -10,7 +11,6 @@ fn main() -> ExitCode {
     match name.as_str() {
         // `posthaste --man DIR` writes the manual pages of sections 1 and 5.
         "posthaste" if arguments.get(1).is_some_and(|word| word == "--man") => posthaste_cli::write_manuals(&arguments, &manuals::pages()),
-        "mailq" | "newaliases" | "sendmail" => posthaste_cmd_sendmail::main(arguments),
         "postalias" | "postmap" => posthaste_cmd_postmap::main(arguments),
         "postcat" => posthaste_cmd_postcat::main(arguments),
         "postconf" => posthaste_cmd_postconf::main(arguments),
