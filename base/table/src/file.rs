@@ -207,9 +207,10 @@ pub(crate) fn open_database_error(path: &Path, error: &std::io::Error) -> String
 
 pub(crate) use posthaste_config::system_reason as reason;
 
+/// A clock. It begins late enough that 0 is never fresh.
 fn milliseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + FRESH_MS
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `mysql:/etc/postfix/table.cf` (mysql_table(5)): MySQL and MariaDB.
 
-use crate::servers::{Fault, Pool, Pools, Server, Times};
-use crate::{Answers, Source, Template, expand, my_cnf, runtime};
+use crate::servers::{Fault, Pools, QueryTable, Server, Times};
+use crate::{Answers, Source, Template, expand, my_cnf};
 use bstr::{BStr, BString, ByteSlice};
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, Row, SslOpts, Value};
@@ -20,13 +20,9 @@ const SAFE_CHARSETS: [&str; 9] = ["ascii", "binary", "latin1", "latin2", "latin5
 static POOLS: Pools<MySql> = Pools::new();
 
 struct MySqlTable {
-    name: String,
-    query: Arc<Template>,
-    answers: Answers,
+    table: QueryTable<MySql>,
     /// `require_result_set`.
     need_rows: bool,
-    pool: Arc<Pool<MySql>>,
-    context: Context,
 }
 
 /// Everything that a connection depends on.
@@ -84,14 +80,14 @@ pub fn open(spec: &str, source: &Source, _: OpenFlags, context: &Context) -> Res
         })
         .collect::<Result<Vec<Opts>, String>>()
         .map_err(|fault| format!("{}: hosts: {fault}", source.name()))?;
-    Ok(Box::new(MySqlTable {
+    let table = QueryTable {
         name: spec.to_owned(),
         query: Arc::new(query),
         answers: Answers::new(spec, source, context)?,
-        need_rows,
         pool: POOLS.get(MySql { hosts, options, charset, times }),
         context: context.clone(),
-    }))
+    };
+    Ok(Box::new(MySqlTable { table, need_rows }))
 }
 
 #[derive(Debug, PartialEq)]
@@ -290,22 +286,11 @@ fn reason(error: &mysql_async::Error) -> String {
 
 impl Table for MySqlTable {
     fn name(&self) -> &str {
-        &self.name
+        &self.table.name
     }
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        if !self.answers.wanted(key)? || self.query.query(key, &expand::unquoted).is_none() {
-            return Ok(None);
-        }
-        let query = Query { template: Arc::clone(&self.query), key: key.to_owned(), need_rows: self.need_rows };
-        let asked = runtime::wait(Arc::clone(&self.pool).ask(self.name.clone(), query, self.context.clone()));
-        let values =
-            asked.unwrap_or_else(|error| Err(error.to_string())).map_err(|reason| TableError::without_detail(&self.name, reason))?;
-        let mut result = self.answers.result(key);
-        for value in &values {
-            result.add(value.as_bstr())?;
-        }
-        Ok(result.finish())
+        self.table.find(key, |template| Query { template, key: key.to_owned(), need_rows: self.need_rows })
     }
 
     fn may_block(&self) -> bool {

@@ -1,9 +1,9 @@
 //! `pgsql:/etc/postfix/table.cf` (pgsql_table(5)): PostgreSQL.
 
 use crate::pgsql_tls::Secure;
-use crate::servers::{Fault, Pool, Pools, Server, Times};
+use crate::servers::{Fault, Pools, QueryTable, Server, Times};
 use crate::tls::TlsSettings;
-use crate::{Answers, Source, Template, expand, runtime};
+use crate::{Answers, Source, Template, expand};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_table::{Context, OpenFlags, Table, TableError};
 use std::error::Error as _;
@@ -16,13 +16,7 @@ const PORT: u16 = 5432;
 
 static POOLS: Pools<PgSql> = Pools::new();
 
-struct PgSqlTable {
-    name: String,
-    query: Arc<Template>,
-    answers: Answers,
-    pool: Arc<Pool<PgSql>>,
-    context: Context,
-}
+struct PgSqlTable(QueryTable<PgSql>);
 
 /// Everything that a connection depends on.
 #[derive(PartialEq)]
@@ -86,13 +80,13 @@ pub fn open(spec: &str, source: &Source, _: OpenFlags, context: &Context) -> Res
         })
         .collect::<Result<Vec<_>, String>>()
         .map_err(|fault| format!("{}: hosts: {fault}", source.name()))?;
-    Ok(Box::new(PgSqlTable {
+    Ok(Box::new(PgSqlTable(QueryTable {
         name: spec.to_owned(),
         query: Arc::new(query),
         answers: Answers::new(spec, source, context)?,
         pool: POOLS.get(PgSql { hosts: hosts.iter().map(|host| without_password(host)).collect(), places, times }),
         context: context.clone(),
-    }))
+    })))
 }
 
 fn is_uri(host: &str) -> bool {
@@ -297,22 +291,11 @@ fn reason(error: &tokio_postgres::Error) -> String {
 
 impl Table for PgSqlTable {
     fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     fn lookup(&self, key: &BStr) -> Result<Option<BString>, TableError> {
-        if !self.answers.wanted(key)? || self.query.query(key, &expand::unquoted).is_none() {
-            return Ok(None);
-        }
-        let query = Query { template: Arc::clone(&self.query), key: key.to_owned() };
-        let asked = runtime::wait(Arc::clone(&self.pool).ask(self.name.clone(), query, self.context.clone()));
-        let values =
-            asked.unwrap_or_else(|error| Err(error.to_string())).map_err(|reason| TableError::without_detail(&self.name, reason))?;
-        let mut result = self.answers.result(key);
-        for value in &values {
-            result.add(value.as_bstr())?;
-        }
-        Ok(result.finish())
+        self.0.find(key, |template| Query { template, key: key.to_owned() })
     }
 
     fn may_block(&self) -> bool {

@@ -4,8 +4,9 @@
 //! for `retry_interval`; a connection that was idle for `idle_interval` is closed. All tables with the same servers, user and database share one
 //! pool.
 
-use crate::Source;
-use posthaste_table::Context;
+use crate::{Answers, Source, Template, expand, runtime};
+use bstr::{BStr, BString, ByteSlice};
+use posthaste_table::{Context, TableError};
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
@@ -91,6 +92,32 @@ struct Host<S: Server> {
     free: Vec<(S::Connection, Instant)>,
     /// It has failed, and is not to be tried before this time.
     down_until: Option<Instant>,
+}
+
+/// A table whose lookups are queries made of a template: what tables in SQL databases have in common.
+pub(crate) struct QueryTable<S: Server> {
+    pub name: String,
+    pub query: Arc<Template>,
+    pub answers: Answers,
+    pub pool: Arc<Pool<S>>,
+    pub context: Context,
+}
+
+impl<S: Server<Rows = Vec<BString>>> QueryTable<S> {
+    /// Asks, with the query for the server that `query` makes of the template, and puts the values together.
+    pub fn find(&self, key: &BStr, query: impl FnOnce(Arc<Template>) -> S::Query) -> Result<Option<BString>, TableError> {
+        if !self.answers.wanted(key)? || self.query.query(key, &expand::unquoted).is_none() {
+            return Ok(None);
+        }
+        let asked = runtime::wait(Arc::clone(&self.pool).ask(self.name.clone(), query(Arc::clone(&self.query)), self.context.clone()));
+        let values =
+            asked.unwrap_or_else(|error| Err(error.to_string())).map_err(|reason| TableError::without_detail(&self.name, reason))?;
+        let mut result = self.answers.result(key);
+        for value in &values {
+            result.add(value.as_bstr())?;
+        }
+        Ok(result.finish())
+    }
 }
 
 /// The pools of one kind of server.
