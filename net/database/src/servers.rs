@@ -371,6 +371,7 @@ mod tests {
         assert_ne!(fixture.ask().unwrap(), "unix:/s");
     }
 
+    // S-TRAP-23
     #[test]
     fn hosts_are_chosen_by_chance() {
         let chosen: std::collections::HashSet<String> =
