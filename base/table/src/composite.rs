@@ -73,18 +73,16 @@ impl Table for Combined {
                 Ok(Some(key))
             }
             Kind::Union => {
-                let mut all: Option<BString> = None;
+                let mut all = BString::default();
                 for table in &self.tables {
                     let Some(value) = table.lookup(key).map_err(fail)? else { continue };
-                    match &mut all {
-                        None => all = Some(value),
-                        Some(all) => {
-                            all.push_byte(b',');
-                            all.push_str(&value);
-                        }
+                    if !all.is_empty() {
+                        all.push_byte(b',');
                     }
+                    all.push_str(&value);
                 }
-                Ok(all)
+                // Empty values alone are as good as none.
+                Ok((!all.is_empty()).then_some(all))
             }
         }
     }
@@ -196,6 +194,8 @@ mod tests {
         assert_eq!(ask("unionmap:{inline:{a=1},inline:{a=2},static:x}", "a"), some("1,2,x"));
         assert_eq!(ask("unionmap:{inline:{a=1},inline:{b=2}}", "b"), some("2"));
         assert_eq!(ask("unionmap:{inline:{a=1}}", "q"), Ok(None));
+        assert_eq!(ask("unionmap:{inline:{a=},static:x,inline:{a=}}", "a"), some("x,"));
+        assert_eq!(ask("unionmap:{inline:{a=}}", "a"), Ok(None));
         assert_eq!(ask("unionmap:{static:b,fail:a}", "a"), Err("unionmap:{static:b,fail:a}: Application error".into()));
         assert_eq!(ask("unionmap:{}", "q"), Err("bad syntax: \"unionmap:{}\"; need \"unionmap:{type:name...}\"".into()));
         assert_eq!(ask("unionmap:static:a", "q"), Err("bad syntax: \"unionmap:static:a\"; need \"unionmap:{type:name...}\"".into()));

@@ -33,14 +33,15 @@ impl Template {
         Template { parts: vec![Part::Text(text)], highest: 0 }
     }
 
-    pub fn parse(text: &BStr) -> Result<Template, TemplateError> {
+    /// Takes the text apart. All wrong numbers are told, and what is wrong with the grammar, where reading ends.
+    pub fn parse(text: &BStr) -> Result<Template, Vec<TemplateError>> {
+        let mut faults = Vec::new();
         let mut template = Template { parts: Vec::new(), highest: 0 };
         let mut literal = BString::default();
         let mut rest = text;
         while let Some(at) = rest.find_byte(b'$') {
             literal.push_str(&rest[..at]);
-            let macro_text = rest[at..].as_bstr();
-            rest = macro_text[1..].as_bstr();
+            rest = rest[at + 1..].as_bstr();
             if rest.first() == Some(&b'$') {
                 literal.push_byte(b'$');
                 rest = rest[1..].as_bstr();
@@ -66,7 +67,8 @@ impl Template {
                         depth == 0
                     });
                     let Some(end) = end else {
-                        return Err(TemplateError::Grammar(format!("truncated macro reference: \"{macro_text}\"")));
+                        faults.push(TemplateError::Grammar(format!("truncated macro reference: \"{text}\"")));
+                        return Err(faults);
                     };
                     let name = rest[1..end].as_bstr();
                     rest = rest[end + 1..].as_bstr();
@@ -80,13 +82,18 @@ impl Template {
                 }
             };
             if name.is_empty() {
-                return Err(TemplateError::Grammar(format!("empty macro name: \"{macro_text}\"")));
+                faults.push(TemplateError::Grammar(format!("empty macro name: \"{text}\"")));
+                return Err(faults);
             }
             if !name.iter().all(u8::is_ascii_digit) {
-                return Err(TemplateError::NotNumeric(name.to_owned()));
+                faults.push(TemplateError::NotNumeric(name.to_owned()));
+                continue;
             }
             let group = name.to_str().ok().and_then(|digits| digits.parse().ok()).filter(|group| *group > 0);
-            let Some(group) = group else { return Err(TemplateError::OutOfRange(name.to_owned())) };
+            let Some(group) = group else {
+                faults.push(TemplateError::OutOfRange(name.to_owned()));
+                continue;
+            };
             if !literal.is_empty() {
                 template.parts.push(Part::Text(std::mem::take(&mut literal)));
             }
@@ -97,7 +104,7 @@ impl Template {
         if !literal.is_empty() {
             template.parts.push(Part::Text(literal));
         }
-        Ok(template)
+        if faults.is_empty() { Ok(template) } else { Err(faults) }
     }
 
     /// Puts the groups in; a group that took no part in the match is empty.
@@ -117,7 +124,7 @@ impl Template {
 mod tests {
     use super::*;
 
-    fn expand(text: &str) -> Result<String, TemplateError> {
+    fn expand(text: &str) -> Result<String, Vec<TemplateError>> {
         let groups: [&[u8]; 3] = [b"all", b"one", b"two"];
         Template::parse(text.into()).map(|template| template.expand(|n| groups.get(n).copied()).to_string())
     }
@@ -134,10 +141,11 @@ mod tests {
     // S-TABLE-05
     #[test]
     fn faults() {
-        assert_eq!(expand("$1x"), Err(TemplateError::NotNumeric("1x".into())));
-        assert_eq!(expand("${1?x}"), Err(TemplateError::NotNumeric("1?x".into())));
-        assert_eq!(expand("$0"), Err(TemplateError::OutOfRange("0".into())));
-        assert_eq!(expand("x $"), Err(TemplateError::Grammar("empty macro name: \"$\"".into())));
-        assert_eq!(expand("${1"), Err(TemplateError::Grammar("truncated macro reference: \"${1\"".into())));
+        let (word, number) = (|name: &str| TemplateError::NotNumeric(name.into()), |name: &str| TemplateError::OutOfRange(name.into()));
+        assert_eq!(expand("$1x"), Err(vec![word("1x")]));
+        assert_eq!(expand("${1?x}"), Err(vec![word("1?x")]));
+        assert_eq!(expand("$x $0 $1 $y"), Err(vec![word("x"), number("0"), word("y")]));
+        assert_eq!(expand("$0 $"), Err(vec![number("0"), TemplateError::Grammar("empty macro name: \"$0 $\"".into())]));
+        assert_eq!(expand("ab ${1"), Err(vec![TemplateError::Grammar("truncated macro reference: \"ab ${1\"".into())]));
     }
 }

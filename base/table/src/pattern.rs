@@ -19,6 +19,8 @@ pub(crate) trait Engine: Sized + Send + Sync + 'static {
     const UNCLOSED: &'static str;
     /// `out-of-range` or `out of range`: the two types spell it differently for `$0`.
     const OUT_OF_RANGE: &'static str;
+    /// Whether a second pattern may follow the first one: `/this/!/not that/`. No manual tells of it, but old tables have it.
+    const SECOND_PATTERN: bool;
     /// What the letters after a pattern toggle.
     type Flags: Copy + Default;
 
@@ -36,6 +38,8 @@ pub(crate) trait Engine: Sized + Send + Sync + 'static {
 struct Test<E> {
     engine: E,
     negated: bool,
+    /// A second pattern that has to hold too, or with `true` must not.
+    also: Option<(E, bool)>,
     /// Groups that the result uses.
     wanted: usize,
     /// Where it stands in the table, for warnings.
@@ -115,13 +119,18 @@ fn add<E: Engine>(builder: &mut Builder<Test<E>, Template>, line: &BStr, flags: 
             place.warn("do not prepend whitespace to statements between IF and ENDIF");
         }
         match E::compile(source.text, source.flags, false) {
-            Ok(engine) => builder.begin(Test { engine, negated: source.negated, wanted: 0, line: place.line }, place.line),
+            Ok(engine) => builder.begin(Test { engine, negated: source.negated, also: None, wanted: 0, line: place.line }, place.line),
             Err(error) => place.warn(&error),
         }
     } else if line.first().is_some_and(u8::is_ascii_alphanumeric) {
         place.warn("ignoring unrecognized request");
     } else {
-        let Some((source, text)) = pattern::<E>(line, place) else { return };
+        let Some((source, mut text)) = pattern::<E>(line, place) else { return };
+        let mut second = None;
+        if E::SECOND_PATTERN && text.starts_with(b"!") && !line[..line.len() - text.len()].last().is_some_and(|&c| lines::is_space(c)) {
+            let Some((more, rest)) = pattern::<E>(text, place) else { return };
+            (second, text) = (Some(more), rest);
+        }
         if text.is_empty() {
             place.warn("no replacement text: using empty string");
         }
@@ -141,22 +150,32 @@ fn add<E: Engine>(builder: &mut Builder<Test<E>, Template>, line: &BStr, flags: 
         if wanted > 0 && flags.no_substitution {
             return place.warn("regular expression substitution is not allowed: skipping this rule");
         }
+        let also =
+            match second.map(|second| E::compile(second.text, second.flags, false).map(|engine| (engine, second.negated))).transpose() {
+                Ok(also) => also,
+                Err(error) => return place.warn(&error),
+            };
         match E::compile(source.text, source.flags, wanted > 0) {
             Ok(engine) if wanted > engine.groups() => {
                 place.warn(&format!("out of range replacement index \"{wanted}\": skipping this rule"));
             }
-            Ok(engine) => builder.rule(Test { engine, negated: source.negated, wanted, line: place.line }, template),
+            Ok(engine) => builder.rule(Test { engine, negated: source.negated, also, wanted, line: place.line }, template),
             Err(error) => place.warn(&error),
         }
     }
 }
 
 fn template<E: Engine>(text: &BStr, place: &Place<'_>) -> Option<Template> {
-    match Template::parse(text) {
+    let faults = match Template::parse(text) {
         Ok(template) => return Some(template),
-        Err(TemplateError::Grammar(warning)) => place.context.warn(&warning),
-        Err(TemplateError::NotNumeric(name)) => place.warn(&format!("non-numeric replacement index \"{name}\"")),
-        Err(TemplateError::OutOfRange(name)) => place.warn(&format!("{} replacement index \"{name}\"", E::OUT_OF_RANGE)),
+        Err(faults) => faults,
+    };
+    for fault in faults {
+        match fault {
+            TemplateError::Grammar(warning) => place.context.warn(&warning),
+            TemplateError::NotNumeric(name) => place.warn(&format!("non-numeric replacement index \"{name}\"")),
+            TemplateError::OutOfRange(name) => place.warn(&format!("{} replacement index \"{name}\"", E::OUT_OF_RANGE)),
+        }
     }
     place.warn("bad replacement syntax: skipping this rule");
     None
@@ -188,7 +207,11 @@ fn pattern<'a, E: Engine>(line: &'a BStr, place: &Place<'_>) -> Option<(PatternS
         place.warn(&format!("no closing regexp delimiter \"{}\": {}", delimiter as char, E::UNCLOSED));
         return None;
     }
-    let (letters, rest) = lines::split_word(&body[end + 1..]);
+    let after = body[end + 1..].as_bstr();
+    let (letters, rest) = match after.iter().position(|&c| c == b'!' || lines::is_space(c)) {
+        Some(at) if E::SECOND_PATTERN && after[at] == b'!' => (after[..at].as_bstr(), after[at..].as_bstr()),
+        _ => lines::split_word(after),
+    };
     let mut flags = E::Flags::default();
     for &letter in letters.iter() {
         match E::toggle(&mut flags, letter) {
@@ -215,15 +238,20 @@ impl<E: Engine> Table for Patterns<E> {
         };
         // `if` tests come between a match and its answer only in the order of trying, so one buffer serves all.
         let spans = std::cell::RefCell::new(Vec::new());
+        let holds = |engine: &E, negated: bool, wanted: usize, line: usize| match engine.matches(key, &mut spans.borrow_mut(), wanted) {
+            Ok(matched) => matched != negated,
+            // What takes too long matches nothing, not even when negated.
+            Err(fault) => {
+                let name = self.name.split_once(':').map_or("", |(_, name)| name);
+                self.context.warn(&format!("{} map {name}, line {line}: {fault}", E::KIND));
+                false
+            }
+        };
         rules.first(
-            |test| match test.engine.matches(key, &mut spans.borrow_mut(), test.wanted) {
-                Ok(matched) => Ok((matched != test.negated).then_some(())),
-                // What takes too long matches nothing, not even when negated.
-                Err(fault) => {
-                    let name = self.name.split_once(':').map_or("", |(_, name)| name);
-                    self.context.warn(&format!("{} map {name}, line {}: {fault}", E::KIND, test.line));
-                    Ok(None)
-                }
+            |test| {
+                // The first pattern last: its groups are wanted.
+                let also = test.also.as_ref().is_none_or(|(engine, negated)| holds(engine, *negated, 0, test.line));
+                Ok((also && holds(&test.engine, test.negated, test.wanted, test.line)).then_some(()))
             },
             |template, ()| {
                 let spans = spans.borrow();

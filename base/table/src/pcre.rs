@@ -86,6 +86,7 @@ impl Engine for Perl {
     const KIND: &'static str = "pcre";
     const UNCLOSED: &'static str = "ignoring this rule";
     const OUT_OF_RANGE: &'static str = "out of range";
+    const SECOND_PATTERN: bool = false;
     type Flags = Flags;
 
     fn toggle(flags: &mut Flags, letter: u8) -> Option<bool> {

@@ -39,6 +39,7 @@ impl Engine for Posix {
     const KIND: &'static str = "regexp";
     const UNCLOSED: &'static str = "skipping this rule";
     const OUT_OF_RANGE: &'static str = "out-of-range";
+    const SECOND_PATTERN: bool = true;
     type Flags = Flags;
 
     fn toggle(flags: &mut Flags, letter: u8) -> Option<bool> {

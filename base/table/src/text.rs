@@ -31,7 +31,7 @@ impl TextHash {
         let on_load = context.clone();
         let file = Followed::open(Path::new(path), context, open_database_error, move |mut file, path| {
             let mut source = Vec::new();
-            file.read_to_end(&mut source).map_err(|e| format!("read database {}: {}", path.display(), reason(&e)))?;
+            file.read_to_end(&mut source).map_err(|e| format!("read {}: {}", path.display(), reason(&e)))?;
             Ok(parse(&source, path, flags, &on_load))
         })?;
         Ok(TextHash { name: name.to_owned(), file })
