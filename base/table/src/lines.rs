@@ -103,9 +103,10 @@ pub enum EntryError {
     Unbalanced(BString),
 }
 
-/// Takes a `key whitespace value` line apart (postmap(1)). A key may hold white space within double quotes; the quotes stay in the key.
+/// Takes a `key whitespace value` line apart (postmap(1)). A key may hold white space within double quotes; the quotes stay in the key. The line
+/// ends at a NUL, as for a C program.
 pub fn split_entry(line: &[u8]) -> Result<(&BStr, &BStr), EntryError> {
-    let line = trim(line);
+    let line = trim(&line[..line.find_byte(0).unwrap_or(line.len())]);
     let (mut quoted, mut escaped, mut end) = (false, false, line.len());
     for (at, &c) in line.iter().enumerate() {
         match c {

@@ -130,9 +130,6 @@ impl Options {
         if options.mime && !(options.body || options.headers) {
             warn!(log, "ignoring -m option without -b or -h");
         }
-        if insert && (list || query.is_some() || delete.is_some()) {
-            return Err(fail("specify only one of -i -s -q or -d"));
-        }
         if options.json && !(list || query.is_some()) {
             return Err(fail("specify -j only with -q or -s"));
         }
