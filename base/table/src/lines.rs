@@ -92,6 +92,13 @@ pub fn split_word(text: &[u8]) -> (&BStr, &BStr) {
     (text[..end].as_bstr(), trim(&text[end..]))
 }
 
+/// What a C program would see of a text: it ends at a NUL.
+pub(crate) fn before_nul(mut text: BString) -> BString {
+    let end = text.find_byte(0).unwrap_or(text.len());
+    text.truncate(end);
+    text
+}
+
 /// Why a `key whitespace value` line cannot be used; `Display` is Postfix's text after `file, line N: `.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {

@@ -21,7 +21,7 @@ pub(crate) struct SocketMap {
 impl SocketMap {
     pub fn open(spec: &str, name: &str, context: &Context) -> Result<SocketMap, String> {
         let wrong = || "socketmap requires server:socketmap argument".to_owned();
-        let (server, map) = name.rsplit_once(':').filter(|(server, map)| !server.is_empty() && !map.is_empty()).ok_or_else(wrong)?;
+        let (server, map) = name.rsplit_once(':').filter(|(server, _)| !server.is_empty()).ok_or_else(wrong)?;
         let endpoint = match server.split_once(':') {
             Some(("unix", path)) => Endpoint::Unix(PathBuf::from(path)),
             Some(("inet", address)) => Endpoint::tcp(address)?,
@@ -45,18 +45,18 @@ fn read_netstring(stream: &mut Stream, limit: usize) -> io::Result<Vec<u8>> {
         // The length is complete once the colon is there.
         if let Some(colon) = buffer.find_byte(b':') {
             let digits = buffer[..colon].to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit()));
-            let length: usize = digits.and_then(|text| text.parse().ok()).ok_or_else(|| bad("netstring format error"))?;
+            let length: usize = digits.and_then(|text| text.parse().ok()).ok_or_else(|| bad("input format error"))?;
             if length > limit {
-                return Err(bad("netstring larger than acceptable"));
+                return Err(bad("input exceeds size limit"));
             }
             if let Some(end) = buffer.get(colon + 1 + length) {
                 if *end != b',' {
-                    return Err(bad("netstring format error"));
+                    return Err(bad("input format error"));
                 }
                 return Ok(buffer[colon + 1..colon + 1 + length].to_vec());
             }
         } else if buffer.len() > 10 {
-            return Err(bad("netstring format error"));
+            return Err(bad("input format error"));
         }
         match stream.read(&mut chunk) {
             Ok(0) => return Err(bad("unexpected disconnect")),
@@ -92,7 +92,13 @@ impl Table for SocketMap {
             Ok(Err(error)) => return Err(self.lookup_error(&crate::file::reason(&error))),
             Ok(Ok(reply)) => reply,
         };
-        let (status, text) = reply.split_once_str(" ").unwrap_or((&reply, b""));
+        let reply = crate::lines::before_nul(reply.into());
+        let (status, text) = match reply.split_once_str(" ") {
+            // A word alone is no value, not even an empty one.
+            None if reply == "OK" => return Ok(None),
+            None => (reply.as_slice(), &b""[..]),
+            Some(parts) => parts,
+        };
         let failed = |kind: &str, detail: Option<&str>| {
             let text = text.as_bstr();
             let colon = if text.is_empty() { "" } else { ": " };
@@ -109,10 +115,7 @@ impl Table for SocketMap {
             b"TEMP" => failed("temporary", Some(LEFT_OVER)),
             b"TIMEOUT" => failed("timeout", Some(LEFT_OVER)),
             b"PERM" => failed("permanent", None),
-            _ => {
-                self.context.warn(&format!("{} socketmap server unexpected reply: {:.100}", self.name, reply.as_bstr()));
-                Err(TableError::without_detail(&self.name, "unexpected reply"))
-            }
+            _ => failed("unknown", None),
         }
     }
 
@@ -179,9 +182,9 @@ mod tests {
             [
                 format!("{spec} socketmap server temporary error: later"),
                 format!("{spec} socketmap server permanent error: never"),
-                format!("{spec} socketmap server unexpected reply: OKAY what"),
-                format!("table {spec} lookup error: netstring format error"),
-                format!("table {spec} lookup error: netstring larger than acceptable"),
+                format!("{spec} socketmap server unknown error: what"),
+                format!("table {spec} lookup error: input format error"),
+                format!("table {spec} lookup error: input exceeds size limit"),
                 format!("table {spec} lookup error: query larger than socketmap_max_query_size"),
             ]
         );

@@ -84,17 +84,17 @@ fn read_reply(stream: &mut Stream) -> io::Result<(u16, BString)> {
             Err(error) => return Err(error),
         }
     };
-    let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]).as_bstr();
+    let line = line[..end].as_bstr();
     let malformed = || bad(format!("malformed reply: {line:.100}"));
     let code = line.get(..3).and_then(|code| code.to_str().ok()?.parse::<u16>().ok()).ok_or_else(malformed)?;
     let text = &line[3..];
-    if !text.is_empty() && !text.starts_with(b" ") {
+    if !text.first().is_some_and(|&c| crate::lines::is_space(c)) {
         return Err(malformed());
     }
-    let text = crate::lines::trim(text);
+    let text = &text[text.iter().position(|&c| !crate::lines::is_space(c)).unwrap_or(text.len())..];
     match code {
-        200 => Ok((code, decode(text).ok_or_else(malformed)?)),
-        400 | 500 => Ok((code, text.to_owned())),
+        200 => Ok((code, crate::lines::before_nul(decode(text).ok_or_else(malformed)?))),
+        400 | 500 => Ok((code, text.into())),
         _ => Err(bad(format!("bad status code: {line:.100}"))),
     }
 }
@@ -122,7 +122,10 @@ impl Table for Tcp {
                 Err(self.fail(&format!("read TCP map reply from {server}: {error}"), LEFT_OVER.into()))
             }
             Ok(Err(error)) => {
-                let reason = crate::file::reason(&error);
+                let reason = match error.kind() {
+                    io::ErrorKind::UnexpectedEof => LEFT_OVER.to_owned(),
+                    _ => crate::file::reason(&error),
+                };
                 Err(self.fail(&format!("read TCP map reply from {server}: unexpected EOF ({reason})"), reason))
             }
             Err(reason) => Err(self.fail(&format!("connect to TCP map {server}: {reason}"), reason)),
