@@ -9,7 +9,7 @@ pub fn domain_to_ascii(domain: &BStr) -> Option<String> {
     if domain.is_ascii() {
         return domain.to_str().ok().map(str::to_owned);
     }
-    let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore).ok()?;
+    let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Check, DnsLength::Ignore).ok()?;
     Some(ascii.into_owned())
 }
 
@@ -18,7 +18,7 @@ pub fn domain_to_utf8(domain: &BStr) -> Option<String> {
     if !domain.to_ascii_lowercase().contains_str("xn--") {
         return domain.to_str().ok().map(str::to_owned);
     }
-    let (unicode, result) = Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow);
+    let (unicode, result) = Uts46::new().to_unicode(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Check);
     result.ok()?;
     Some(unicode.into_owned())
 }

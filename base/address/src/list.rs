@@ -57,7 +57,8 @@ impl<'a> AddressList<'a> {
                 && let Some(new) = change(text.as_ref())?
                 && new != *text
             {
-                *text = new;
+                // Read anew: what was quoted may not be any more, and has its commas and blanks set right.
+                *text = token::join(&token::scan(&new, usize::MAX), Form::External);
                 changed = true;
             }
         }
@@ -91,15 +92,24 @@ impl<'a> AddressList<'a> {
                     out.extend_from_slice(text);
                     after_word = true;
                 }
-                Node::Token(token) => token::put(&mut out, token, Form::External, &mut after_word),
+                Node::Token(token) => {
+                    let after_any = !out.is_empty();
+                    token::put(&mut out, token, Form::External, after_any, &mut after_word);
+                }
                 Node::Group => {
                     out.extend_from_slice(b": ");
                     after_word = false;
                 }
                 Node::Comma => out.push(b','),
             }
-            if matches!(node, Node::Comma) || n + 1 == self.nodes.len() {
-                let len = out.len() - field;
+            let comma = matches!(node, Node::Comma);
+            let last = n + 1 == self.nodes.len();
+            // A comma at the end has an element after it, an empty one, that needs room too.
+            for empty in [false, true] {
+                if !(if empty { comma && last } else { comma || last }) {
+                    continue;
+                }
+                let len = if empty { 0 } else { out.len() - field };
                 if first {
                     (first, column) = (false, column + 1 + len);
                 } else if width == usize::MAX || column + 1 + len < width {
@@ -108,7 +118,7 @@ impl<'a> AddressList<'a> {
                     out.splice(field - 1..field, *b"\n\t");
                     column = len;
                 }
-                if matches!(node, Node::Comma) {
+                if comma && !empty {
                     out.push(b' ');
                     (field, after_word) = (out.len(), false);
                 }

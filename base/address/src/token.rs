@@ -79,7 +79,8 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             let len = text[at..].iter().position(|&c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"' | b'\\'));
             let end = len.map_or(text.len(), |n| at + n);
             if end + 1 == text.len() && text[end] == b'\\' && end == at {
-                at = text.len(); // Escapes nothing.
+                tokens.push(Token::Quoted(Cow::Borrowed(b""))); // Escapes nothing.
+                at = text.len();
             } else if text.get(end) == Some(&b'\\') {
                 let (content, end) = quoted(text, at, |c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"'));
                 tokens.push(if needs_no_quotes(&content) { Token::Atom(content) } else { Token::Quoted(content) });
@@ -162,16 +163,16 @@ pub enum Form {
 pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
     let mut out = BString::from(Vec::with_capacity(tokens.len() * 8));
     let mut after_word = false;
-    for token in tokens {
-        put(&mut out, token, form, &mut after_word);
+    for (n, token) in tokens.iter().enumerate() {
+        put(&mut out, token, form, n > 0, &mut after_word);
     }
     out
 }
 
-/// Appends one token; `after_word` tells whether the token before was a word or comment.
-pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_word: &mut bool) {
+/// Appends one token; `after_word` tells whether the token before was a word or comment, `after_any` whether there was one.
+pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_any: bool, after_word: &mut bool) {
     let blank = match token {
-        Token::Op(b'<') => !out.is_empty() && !out.ends_with(b" "),
+        Token::Op(b'<') => after_any && !out.ends_with(b" "),
         Token::Op(_) => false,
         _ => *after_word,
     };

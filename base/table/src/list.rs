@@ -283,6 +283,8 @@ impl AddressList {
             match pattern {
                 Pattern::Table(table) => list.in_table(&**table, address),
                 Pattern::Word(_, Some(Ok(net))) => Ok(ip.is_some_and(|ip| net.contains(ip))),
+                // Only an address of the same family is compared.
+                Pattern::Word(word, Some(Err(_))) if word.contains(&b':') != address.contains(&b':') => Ok(false),
                 Pattern::Word(_, Some(Err(fault))) => {
                     list.context.warn(&format!("{}: {fault}", list.title));
                     Err(TableError::new(&list.title, fault.clone()))

@@ -26,7 +26,8 @@ impl std::fmt::Debug for Maps {
 
 /// How an address is looked up by [`Maps::find_address`]: which of Postfix's forms are tried (ADDRESS_REWRITING_README, access(5),
 /// transport(5)). They come in this order: `user+ext@domain`, `user@domain`; `user+ext`, `user`; `@domain`; `domain` and its parents;
-/// `user+ext@`, `user@`. Forms with a local part that needs quotes are tried with quotes first, then without.
+/// `user+ext@`, `user@`. Forms with a local part that needs quotes are tried with quotes first, then without
+/// (`unquoted`).
 #[derive(Clone, Debug)]
 pub struct AddressSearch<'a> {
     /// `recipient_delimiter`; empty for none.
@@ -43,6 +44,8 @@ pub struct AddressSearch<'a> {
     pub dot_parents: bool,
     /// Try `user@` last (access(5)).
     pub user_at: bool,
+    /// Try forms whose local part needs quotes without them, too.
+    pub unquoted: bool,
 }
 
 impl Default for AddressSearch<'_> {
@@ -56,6 +59,7 @@ impl Default for AddressSearch<'_> {
             domain: false,
             dot_parents: true,
             user_at: false,
+            unquoted: true,
         }
     }
 }
@@ -214,11 +218,12 @@ impl Maps {
             "" => None,
             delimiters => address.split_extension(delimiters, search.owner_request_special),
         };
-        let full = Form::of(address);
+        let form = |address: &Address| Form::of(address, search.unquoted);
+        let full = form(address);
         let bare = bare.map(|(bare, _)| {
             // Extensions are given back with their delimiter: what the full local part has more than the bare one.
             let extension = BString::from(address.local().get(bare.local().len()..).unwrap_or_default());
-            (Form::of(&bare), extension)
+            (form(&bare), extension)
         });
         let found = |value: BString, extension: &BStr| Ok(Some(AddressFound { value, extension: extension.to_owned() }));
         let none = BStr::new(b"");
@@ -323,14 +328,14 @@ struct Form<'a> {
 }
 
 impl<'a> Form<'a> {
-    fn of(address: &Address) -> Form<'a> {
+    fn of(address: &Address, unquoted: bool) -> Form<'a> {
         let internal = address.as_bytes();
         // Most local parts need no quotes, and are seen to need none without a copy.
         if plain(address.local()) {
             return Form { address: Cow::Owned(internal.to_owned()), internal: None };
         }
         let external = address.external();
-        let internal = (external != internal).then(|| internal.to_owned());
+        let internal = (unquoted && external != internal).then(|| internal.to_owned());
         Form { address: Cow::Owned(external), internal }
     }
 

@@ -3,7 +3,7 @@
 use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
-use posthaste_address::token::{self, Form};
+use posthaste_address::token::{self, Form, Token};
 use posthaste_log::warn;
 use posthaste_table::{AddressFound, AddressSearch, LocalPart, Maps};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -31,26 +31,18 @@ struct Reduced {
     local: BString,
     /// `None` when the address had no domain: it is this host's.
     domain: Option<BString>,
-    /// The same as it stands in the address.
-    written: BString,
     is_local: bool,
 }
 
 impl Router {
     pub(crate) fn resolve_address(&self, sender: &Address, address: &Address) -> Result<Route, RouteError> {
-        let Reduced { mut local, domain, written, is_local } = self.reduce(address.as_bytes())?;
+        let Reduced { mut local, domain, is_local } = self.reduce(address.as_bytes())?;
         if local.is_empty() && (is_local || domain.as_ref().is_some_and(|d| d.is_empty())) {
             local = self.empty_address_recipient.as_str().into();
         }
         let routed = local.iter().any(|c| matches!(c, b'@' | b'%' | b'!'));
         let domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
         let sound = is_local || domain::is_mail_domain(domain.as_bstr(), self.utf8);
-        // What makes no sense is shown with the blanks around it.
-        let edge = |blank: bool| if blank { " " } else { "" };
-        let domain = match sound {
-            true => domain,
-            false => [edge(written.starts_with(b" ")).as_bytes(), &domain, edge(written.ends_with(b" ")).as_bytes()].concat().into(),
-        };
         let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
         let recipient = {
             let mut text = local;
@@ -95,10 +87,10 @@ impl Router {
         let mut rest = BString::from(address);
         let mut outer = BString::from(self.myhostname.as_str());
         loop {
-            let Some(at) = rest.rfind_byte(b'@') else {
+            let Some(at) = domain_at(&rest) else {
                 match self.rewriter.reroute(&rest, self.resolve_dequoted_address) {
                     Some(inner) => rest = inner,
-                    None => return Ok(Reduced { local: rest, domain: None, written: BString::default(), is_local: true }),
+                    None => return Ok(Reduced { local: rest, domain: None, is_local: true }),
                 }
                 continue;
             };
@@ -125,7 +117,7 @@ impl Router {
             };
             match inner {
                 Some(inner) if inner != rest => rest = inner,
-                _ => return Ok(Reduced { local: local.into(), written: rest[at + 1..].into(), domain: Some(domain), is_local }),
+                _ => return Ok(Reduced { local: local.into(), domain: Some(domain), is_local }),
             }
         }
     }
@@ -232,10 +224,34 @@ impl Router {
     }
 }
 
+/// Where the domain begins: at the last `@` that does not stand in an address literal.
+fn domain_at(address: &[u8]) -> Option<usize> {
+    if address.ends_with(b"]") {
+        let external = Address::new(address).external();
+        if let [.., Token::Op(b'@'), Token::Literal(literal)] = token::scan(&external, usize::MAX).as_slice()
+            && let Some(at) = address.len().checked_sub(literal.len() + 1)
+            && address[at] == b'@'
+            && address.ends_with(literal)
+        {
+            return Some(at);
+        }
+    }
+    address.rfind_byte(b'@')
+}
+
+/// With blanks only where tokens need some, as after the `@` before it.
+fn spaced(domain: &[u8]) -> BString {
+    let mut tokens = vec![Token::Op(b'@')];
+    tokens.extend(token::scan(domain, usize::MAX));
+    let mut text = token::join(&tokens, Form::Internal);
+    text.remove(0);
+    text
+}
+
 /// The domain as written, without blanks between its parts and without one dot at the end.
 fn normal_domain(domain: &[u8]) -> BString {
     let plain = domain.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
-    let mut domain: BString = if plain { domain.into() } else { token::join(&token::scan(domain, usize::MAX), Form::Internal) };
+    let mut domain: BString = if plain { domain.into() } else { spaced(domain) };
     if let [.., before, b'.'] = domain.as_slice()
         && *before != b'.'
     {

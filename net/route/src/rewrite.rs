@@ -5,6 +5,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::token::{self, Form, Token};
 use posthaste_address::{Address, is_dot_string};
 use posthaste_config::{Config, ConfigError};
+use std::borrow::Cow;
 
 /// Completes and normalises addresses. Needs no tables and never fails.
 #[derive(Clone, Debug)]
@@ -129,6 +130,10 @@ impl Rewriter {
         {
             let mut user = tokens.split_off(bang + 1);
             tokens.pop();
+            if tokens.is_empty() && !user.is_empty() {
+                // For no site at all, Postfix leaves no blanks between words either.
+                user = vec![Token::Quoted(Cow::Owned(token::join(&user, Form::Bare).into()))];
+            }
             user.push(Token::Op(b'@'));
             user.append(tokens);
             *tokens = user;

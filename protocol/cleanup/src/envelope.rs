@@ -11,6 +11,7 @@ use posthaste_queue::log::{LogName, LogRecord};
 use posthaste_queue::record::warn_time;
 use posthaste_queue::{Notify, Recipient, RecordType};
 use posthaste_route::Context;
+use posthaste_table::fold;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -190,9 +191,9 @@ impl Content {
                     sender = Address::empty();
                 }
             }
-            if self.flags.address_mappings && !sender.is_empty() {
-                sender = profile.map_address(self.id(), Classes::ENVELOPE_SENDER, sender)?;
-            }
+        }
+        if self.flags.address_mappings {
+            sender = profile.map_address(self.id(), Classes::ENVELOPE_SENDER, sender)?;
         }
         self.note_utf8(&sender);
         self.has_sender = true;
@@ -264,7 +265,7 @@ impl Content {
         self.add_recipient(Asked { address, original, dsn_orcpt, notify, bcc: false })
     }
 
-    /// Adds a recipient that gets a copy and no one hears of.
+    /// Adds a recipient that gets a copy and no one hears of. As in Postfix, what main.cf and tables say is taken as it is: quotes too.
     pub fn add_bcc(&mut self, address: Address) -> Result<(), Rejected> {
         let address = self.profile.rewriter.rewrite(Context::Local, &address);
         let original = address.clone();
@@ -283,6 +284,8 @@ impl Content {
         if self.flags.address_mappings {
             address = profile.map_address(self.id(), Classes::ENVELOPE_RECIPIENT, address)?;
         }
+        // What a bcc recipient was before these maps is nobody's business.
+        let original = if bcc { address.clone() } else { original };
         // Of a message that did not say what its recipient was at first, it is what canonical maps and masquerading made of it.
         if dsn_orcpt.is_empty() && !bcc {
             let kind: &[u8] = if address.as_bytes().is_ascii() { b"rfc822;" } else { b"utf-8;" };
@@ -368,7 +371,13 @@ impl Content {
         if self.profile.enable_original_recipient {
             key.extend_from_slice(dsn_orcpt);
         }
-        key.make_ascii_lowercase();
+        let key = match key.is_ascii() {
+            true => {
+                key.make_ascii_lowercase();
+                key
+            }
+            false => fold::fold(key.as_bstr(), self.profile.utf8).into_owned().into(),
+        };
         if self.known.contains(&key) {
             return false;
         }
@@ -382,10 +391,10 @@ impl Content {
     /// After the content: what it asked for, and copies for everybody's mail.
     pub fn end_extracted(&mut self) -> Result<(), Rejected> {
         if self.flags.bcc && self.flags.address_mappings && !self.profile.always_bcc.is_empty() && self.envelope.recipient_count > 0 {
-            self.add_bcc(Address::from_external(self.profile.always_bcc.as_bytes()))?;
+            self.add_bcc(Address::new(self.profile.always_bcc.as_str()))?;
         }
         for address in std::mem::take(&mut self.bcc) {
-            self.add_bcc(Address::from_external(&address))?;
+            self.add_bcc(Address::new(address))?;
         }
         if self.envelope.recipient_count == 0 {
             return Err(Rejected::NoRecipients);

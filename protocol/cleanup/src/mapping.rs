@@ -9,6 +9,7 @@ use posthaste_log::warn;
 use posthaste_queue::QueueId;
 use posthaste_route::Context;
 use posthaste_table::{AddressFound, AddressSearch, LocalPart, Maps, StringList};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// How often canonical maps are asked again for what they answered, before that is taken for a loop.
@@ -72,7 +73,7 @@ impl Masquerade {
         let domain = domain.to_ascii_lowercase();
         let fits = |name: &str| domain.strip_suffix(name.as_bytes()).is_some_and(|host| host.is_empty() || host.ends_with(b"."));
         let Some((except, name)) = self.domains.iter().find(|(_, name)| fits(name)) else { return Ok(None) };
-        if *except || domain == name.as_bytes() || self.exceptions.matches(address.local()).map_err(|_| Failure::Lookup)? {
+        if *except || domain == name.as_bytes() || self.exceptions.matches(external_local(address).as_bstr()).map_err(|_| Failure::Lookup)? {
             return Ok(None);
         }
         Ok(Some(Address::new([address.local().as_bytes(), b"@", name.as_bytes()].concat())))
@@ -107,7 +108,7 @@ impl Profile {
 
     /// Canonical maps (those for senders or recipients first), then masquerading.
     pub(crate) fn map_address(&self, id: &QueueId, class: Classes, address: Address) -> Result<Address, Failure> {
-        if address.is_empty() || self.leaves_alone(class) {
+        if self.leaves_alone(class) {
             return Ok(address);
         }
         let mut address = address;
@@ -192,17 +193,22 @@ impl Profile {
     }
 
     fn find_logged(&self, id: &QueueId, maps: &Maps, address: &Address) -> Result<Option<AddressFound>, Failure> {
-        self.find(maps, address).inspect_err(|_| self.lookup_problem(id, maps, &format!(" for {address}")))
+        self.find(maps, address, false).inspect_err(|_| self.lookup_problem(id, maps, &format!(" for {address}")))
     }
 
     fn lookup_problem(&self, id: &QueueId, maps: &Maps, whose: &str) {
         warn!(self.log, "{id}: {} map lookup problem{whose} -- message not accepted, try again later", maps.title());
     }
 
-    /// Looks up an address: full, without extension, local part (of local domains), `@domain`.
-    fn find(&self, maps: &Maps, address: &Address) -> Result<Option<AddressFound>, Failure> {
-        if maps.is_empty() || address.is_empty() {
+    /// Looks up an address: full, without extension, local part (of local domains), `@domain`; with quotes where it needs some, and
+    /// `unquoted` too. The key of the empty address is `""`: a table that has all keys has that too.
+    fn find(&self, maps: &Maps, address: &Address, unquoted: bool) -> Result<Option<AddressFound>, Failure> {
+        if maps.is_empty() {
             return Ok(None);
+        }
+        if address.is_empty() {
+            let value = maps.find("\"\"".into()).map_err(|_| Failure::Lookup)?;
+            return Ok(value.map(|value| AddressFound { value, extension: BString::default() }));
         }
         let failed = AtomicBool::new(false);
         let bare = |domain: &BStr| {
@@ -213,6 +219,7 @@ impl Profile {
         };
         let mut search = AddressSearch::rewriting(&self.recipient_delimiter, LocalPart::When(&bare));
         search.owner_request_special = self.owner_request_special;
+        search.unquoted = unquoted;
         let found = maps.find_address(address, &search);
         match failed.into_inner() {
             true => Err(Failure::Lookup),
@@ -222,8 +229,8 @@ impl Profile {
 
     /// A table of bcc addresses: one address, taken as it is; none where the key is not found.
     pub(crate) fn find_bcc(&self, id: &QueueId, maps: &Maps, address: &Address) -> Result<Option<Address>, Failure> {
-        let found = self.find(maps, address).inspect_err(|_| self.lookup_problem(id, maps, ""))?;
-        Ok(found.map(|found| Address::from_external(&found.value)))
+        let found = self.find(maps, address, true).inspect_err(|_| self.lookup_problem(id, maps, ""))?;
+        Ok(found.map(|found| Address::new(found.value)))
     }
 
     /// The addresses of a table's answer, complete: `@domain` takes the local part of the key; an extension that was left out of the key is
@@ -246,6 +253,18 @@ impl Profile {
             results.push(Address::empty());
         }
         results
+    }
+}
+
+/// The local part as it stands in a header, with quotes where it needs some.
+fn external_local(address: &Address) -> Cow<'_, BStr> {
+    match address.external_cow() {
+        Cow::Borrowed(_) => Cow::Borrowed(address.local()),
+        Cow::Owned(mut external) => {
+            let at = external.rfind_byte(b'@').unwrap_or(external.len());
+            external.truncate(at);
+            Cow::Owned(external)
+        }
     }
 }
 

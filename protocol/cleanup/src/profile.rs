@@ -25,6 +25,7 @@ pub struct Profile {
     pub(crate) empty_address_recipient: String,
     pub(crate) enable_original_recipient: bool,
     pub(crate) duplicate_filter_limit: usize,
+    pub(crate) utf8: bool,
     // Mappings.
     pub(crate) canonical_maps: Maps,
     pub(crate) sender_canonical_maps: Maps,
@@ -111,6 +112,7 @@ impl Profile {
             empty_address_recipient: config.text("empty_address_recipient")?,
             enable_original_recipient: config.bool("enable_original_recipient")?,
             duplicate_filter_limit: number("duplicate_filter_limit")?,
+            utf8: config.bool("smtputf8_enable")?,
             canonical_maps: maps("canonical_maps")?,
             sender_canonical_maps: maps("sender_canonical_maps")?,
             recipient_canonical_maps: maps("recipient_canonical_maps")?,

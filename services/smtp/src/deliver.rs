@@ -556,7 +556,7 @@ impl Job<'_> {
                 orcpt.extend_from_slice(&recipient.original.external());
             }
             let parameters = RcptParameters { orcpt: &orcpt, notify: recipient.notify.0 };
-            commands.rcpt(&shown(&recipient.address)?, &parameters, features, utf8);
+            commands.rcpt(&shown(&recipient.address)?, &parameters, features);
         }
         Ok(commands)
     }

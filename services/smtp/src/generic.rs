@@ -67,7 +67,8 @@ impl Generic {
             return Ok(None);
         }
         let is_local = |domain: &BStr| self.local.stands_for_bare(domain).unwrap_or(false);
-        let search = AddressSearch::rewriting(&self.delimiters, LocalPart::When(&is_local));
+        let mut search = AddressSearch::rewriting(&self.delimiters, LocalPart::When(&is_local));
+        search.unquoted = false;
         let Some(found) = self.maps.find_address(address, &search)? else { return Ok(None) };
         let value = found.value.trim_ascii();
         let mut new: BString = match value.strip_prefix(b"@") {

@@ -110,7 +110,7 @@ impl Commands {
     }
 
     /// A RCPT command; `recipient` in external form without `<>`.
-    pub fn rcpt(&mut self, recipient: &[u8], parameters: &RcptParameters<'_>, features: &Features, smtputf8: bool) {
+    pub fn rcpt(&mut self, recipient: &[u8], parameters: &RcptParameters<'_>, features: &Features) {
         self.bytes.extend_from_slice(b"RCPT TO:<");
         self.address(recipient);
         self.bytes.push(b'>');
@@ -122,9 +122,9 @@ impl Commands {
                 self.bytes.extend_from_slice(b" ORCPT=");
                 self.address(kind);
                 self.bytes.push(b';');
-                // RFC 6533 §3: UTF-8 stays itself in an SMTPUTF8 session, else it is written as \x{…}.
+                // RFC 6533 §3; as \x{…} also where an SMTPUTF8 session could have it as it is, as Postfix does.
                 if kind.eq_ignore_ascii_case(b"utf-8") {
-                    encode_utf8_into(&mut self.bytes, address, smtputf8 && features.smtputf8);
+                    encode_utf8_into(&mut self.bytes, address);
                 } else {
                     xtext::encode_into(&mut self.bytes, address);
                 }
@@ -143,11 +143,11 @@ impl Commands {
     }
 }
 
-/// utf-8-addr-unitext (`raw`), or utf-8-addr-xtext (RFC 6533 §3): what cannot stand in a parameter as `\x{…}`.
-fn encode_utf8_into(out: &mut Vec<u8>, text: &[u8], raw: bool) {
+/// utf-8-addr-xtext (RFC 6533 §3): what cannot stand in a parameter as `\x{…}`.
+fn encode_utf8_into(out: &mut Vec<u8>, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
-            let escape = matches!(c, '\0'..=' ' | '+' | '=' | '\\' | '\x7f') || (!raw && !c.is_ascii());
+            let escape = matches!(c, '\0'..=' ' | '+' | '=' | '\\' | '\x7f') || !c.is_ascii();
             if escape {
                 out.extend_from_slice(format!("\\x{{{:02X}}}", u32::from(c)).as_bytes());
             } else {

@@ -118,7 +118,7 @@ fn play(mail: Mail, replies: &[&str]) -> (String, Transaction) {
     }
     commands.mail(b"s", &MailParameters::default(), &mail.features);
     for recipient in ["a", "b"] {
-        commands.rcpt(recipient.as_bytes(), &RcptParameters::default(), &mail.features, false);
+        commands.rcpt(recipient.as_bytes(), &RcptParameters::default(), &mail.features);
     }
     let mut out = Vec::new();
     let mut tx = Transaction::new(commands, &mail.features, mail.lmtp, mail.target, mail.ending, mail.reused, &mut out);
@@ -336,20 +336,19 @@ fn parameters_follow_what_is_offered() {
     assert_eq!(lines(|c| c.mail(b"", &MailParameters { size: 0, ..mail }, &no_limit)), "MAIL FROM:<>|");
     let rcpt = RcptParameters { orcpt: b"rfc822;x+ext@b.example", notify: 2 | 4 };
     assert_eq!(
-        lines(|c| c.rcpt(b"x@b.example", &rcpt, &all, false)),
+        lines(|c| c.rcpt(b"x@b.example", &rcpt, &all)),
         "RCPT TO:<x@b.example> ORCPT=rfc822;x+2Bext@b.example NOTIFY=SUCCESS,FAILURE|"
     );
-    assert_eq!(lines(|c| c.rcpt(b"x@b.example", &rcpt, &Features::default(), false)), "RCPT TO:<x@b.example>|");
+    assert_eq!(lines(|c| c.rcpt(b"x@b.example", &rcpt, &Features::default())), "RCPT TO:<x@b.example>|");
     let never = RcptParameters { orcpt: b"", notify: 1 };
-    assert_eq!(lines(|c| c.rcpt(b"x", &never, &all, false)), "RCPT TO:<x> NOTIFY=NEVER|");
+    assert_eq!(lines(|c| c.rcpt(b"x", &never, &all)), "RCPT TO:<x> NOTIFY=NEVER|");
     let utf8 = RcptParameters { orcpt: "utf-8;\u{fc}@b".as_bytes(), notify: 0 };
-    assert_eq!(lines(|c| c.rcpt(b"x", &utf8, &all, true)), "RCPT TO:<x> ORCPT=utf-8;\u{fc}@b|");
-    assert_eq!(lines(|c| c.rcpt(b"x", &utf8, &all, false)), "RCPT TO:<x> ORCPT=utf-8;\\x{FC}@b|");
+    assert_eq!(lines(|c| c.rcpt(b"x", &utf8, &all)), "RCPT TO:<x> ORCPT=utf-8;\\x{FC}@b|");
 }
 
 #[test]
 fn no_command_can_be_smuggled_in_an_address() {
-    let line = lines(|c| c.rcpt(b"a>\r\nDATA\r\n\0<b", &RcptParameters::default(), &Features::default(), false));
+    let line = lines(|c| c.rcpt(b"a>\r\nDATA\r\n\0<b", &RcptParameters::default(), &Features::default()));
     assert_eq!(line, "RCPT TO:<a>DATA<b>|");
 }
 

@@ -208,8 +208,8 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.7 Bad sender address syntax");
         };
-        let utf8 = self.offers_utf8() && Words(rest).any(|word| word.is_ok_and(|word| word.eq_ignore_ascii_case(b"SMTPUTF8")));
-        let sender = match self.extract(written, utf8) {
+        self.utf8 = self.offers_utf8() && Words(rest).any(|word| word.is_ok_and(|word| word.eq_ignore_ascii_case(b"SMTPUTF8")));
+        let sender = match address::extract(written, self.settings.strict_envelopes) {
             Ok(sender) => sender,
             Err(BadAddress) => return self.bad_address("MAIL", written, "501 5.1.7 Bad sender address syntax"),
         };
@@ -338,12 +338,6 @@ impl<M: Message> Session<M> {
         self.settings.smtputf8 && self.rules.discard & keyword::SMTPUTF8 == 0
     }
 
-    /// The address of MAIL or RCPT. A domain in UTF-8 is one only where MAIL has SMTPUTF8.
-    fn extract(&self, written: &[u8], utf8: bool) -> Result<Address, BadAddress> {
-        let address = address::extract(written, self.settings.strict_envelopes)?;
-        if !utf8 && address.domain().is_some_and(|domain| !domain.is_ascii()) { Err(BadAddress) } else { Ok(address) }
-    }
-
     fn bad_address(&mut self, command: &str, written: &[u8], reply: &str) {
         let text = format!("Illegal address syntax from {} in {command} command: {}", self.label(), lines::printable(written));
         self.log(Level::Warning, text);
@@ -363,8 +357,8 @@ impl<M: Message> Session<M> {
         let Some(Ok(written)) = next_word(&mut rest) else {
             return self.fail("501 5.1.3 Bad recipient address syntax");
         };
-        let utf8 = self.transaction().is_some_and(|transaction| transaction.parameters.smtputf8);
-        let address = match self.extract(written, utf8) {
+        self.utf8 = self.transaction().is_some_and(|transaction| transaction.parameters.smtputf8);
+        let address = match address::extract(written, self.settings.strict_envelopes) {
             Ok(address) if !address.is_empty() => address,
             _ => return self.bad_address("RCPT", written, "501 5.1.3 Bad recipient address syntax"),
         };
@@ -562,6 +556,7 @@ impl<M: Message> Session<M> {
         {
             written = arguments[..start].trim_ascii_end();
         }
+        self.utf8 = written.len() < arguments.len();
         if written.is_empty() {
             return self.fail("501 5.5.4 Syntax: VRFY address [SMTPUTF8]");
         }
@@ -591,6 +586,11 @@ impl<M: Message> Session<M> {
         }
         self.written = BString::from(domain);
         self.state = State::Checking(Check::Etrn);
+    }
+
+    /// Whether the command under consideration, MAIL, RCPT or VRFY, may name a domain in UTF-8.
+    pub fn allows_utf8(&self) -> bool {
+        self.utf8
     }
 
     /// The recipient under consideration.

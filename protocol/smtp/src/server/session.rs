@@ -47,6 +47,8 @@ pub struct Session<M> {
     pub(super) partial: Vec<u8>,
     /// The recipient of RCPT or VRFY while it is checked.
     pub(super) candidate: Option<Recipient>,
+    /// SMTPUTF8 was declared for the address under consideration.
+    pub(super) utf8: bool,
     /// The argument of the command as the client wrote it.
     pub(super) written: BString,
     /// What follows the address of MAIL or RCPT, until the address is known to be one.
@@ -149,6 +151,7 @@ impl<M: Message> Session<M> {
             history_lines: 0,
             partial: Vec::new(),
             candidate: None,
+            utf8: false,
             written: BString::default(),
             unread_parameters: BString::default(),
             line: BString::default(),

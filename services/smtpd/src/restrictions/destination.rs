@@ -1,6 +1,7 @@
 //! Where an address goes: relay permission, and whether there is such an address at all.
 
 use super::eval::{Evaluation, Outcome};
+use super::hostaccess::dns_reason;
 use super::literal;
 use super::lookup::resolve;
 use super::parse::Subject;
@@ -11,6 +12,7 @@ use posthaste_address::Address;
 use posthaste_log::warn;
 use posthaste_route::{Class, Route};
 use posthaste_smtp_protocol::server::notice;
+use posthaste_table::fold;
 
 impl Evaluation<'_> {
     /// Resolves the sender of MAIL; a hopeless one is no address.
@@ -21,7 +23,7 @@ impl Evaluation<'_> {
             return Outcome::Dunno;
         }
         match resolve(&self.rules.router, &Address::empty(), &transaction.sender).await {
-            Ok(route) if route.error => self.bad_address(&route.recipient),
+            Ok(route) if route.error || self.needs_utf8(&route) => self.bad_address(&route.recipient),
             Ok(route) => {
                 self.memory.sender_route = Some(route);
                 Outcome::Dunno
@@ -51,7 +53,7 @@ impl Evaluation<'_> {
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
         match resolve(&self.rules.router, sender, recipient).await {
-            Ok(route) if route.error => self.bad_address(&route.recipient),
+            Ok(route) if route.error || self.needs_utf8(&route) => self.bad_address(&route.recipient),
             Ok(route) => {
                 self.route = Some(route);
                 Outcome::Dunno
@@ -61,6 +63,12 @@ impl Evaluation<'_> {
                 Outcome::Dunno
             }
         }
+    }
+
+    /// Whether the domain the mail would go to needs SMTPUTF8, which was not declared. As in Postfix, that of the folded address.
+    fn needs_utf8(&self, route: &Route) -> bool {
+        !self.session.allows_utf8()
+            && route.recipient.domain().is_some_and(|domain| !domain.is_ascii() && !fold::fold(domain, true).is_ascii())
     }
 
     fn bad_address(&self, address: &Address) -> Outcome {
@@ -201,7 +209,8 @@ impl Evaluation<'_> {
             || route.class == Class::Local && local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes())
     }
 
-    /// `permit_mx_backup`: this host is a mail exchanger for the recipient's domain.
+    /// `permit_mx_backup`: this host is a mail exchanger for the recipient's domain, but none of the best; and, where
+    /// `permit_mx_backup_networks` is set, all addresses of the best are in it.
     pub async fn permit_mx_backup(&mut self) -> Outcome {
         match self.authorized_destination() {
             Ok(true) => return self.permit("permit_mx_backup", Subject::Recipient),
@@ -215,47 +224,76 @@ impl Evaluation<'_> {
         if route.routed || domain.starts_with('[') {
             return Outcome::Dunno;
         }
-        let name = self.name_of(Subject::Recipient);
-        let failed = |text: String| {
-            let mut reject = Reject::new(450, "4.4.4", name.as_bstr(), Subject::Recipient.class(), &text);
-            reject.class = notice::POLICY;
-            reject
-        };
         let answer = match self.rules.resolver.mx(&domain).await {
             Ok(answer) => answer,
-            Err(error) if error.temporary() => {
-                self.defer_if_reject(failed(format!("Unable to look up mail exchanger information: {error}")));
+            Err(error) => {
+                if error.temporary() {
+                    self.backup_unsure(format!("Unable to look up mail exchanger information: {}", dns_reason(&error)));
+                }
                 return Outcome::Dunno;
             }
-            Err(_) => return Outcome::Dunno,
         };
-        let exchangers: Vec<(u16, String)> = answer
+        let exchangers: Vec<(u16, &str)> = answer
             .records
             .iter()
             .filter_map(|record| match &record.data {
-                posthaste_dns::Data::Mx { preference, host } => Some((*preference, host.clone())),
+                posthaste_dns::Data::Mx { preference, host } => Some((*preference, host.as_str())),
                 _ => None,
             })
             .collect();
         let best = exchangers.iter().map(|(preference, _)| *preference).min().unwrap_or_default();
-        let (mut ours, mut primary_ok) = (false, false);
-        for (preference, host) in &exchangers {
-            match self.rules.resolver.addresses(host, self.rules.resolver.families()).await {
-                Ok(found) => {
-                    for ip in found.records.iter().filter_map(posthaste_dns::Record::address) {
-                        ours |= self.rules.own_addresses.contains(&ip);
-                        let text = BString::from(ip.to_string());
-                        let networks = &self.rules.mx_backup_networks;
-                        primary_ok |= *preference == best && networks.matches(host.as_bytes().as_bstr(), text.as_bstr()).unwrap_or(false);
+        let families = self.rules.resolver.families();
+        let (mut backup, mut primary) = (false, Vec::new());
+        for (preference, host) in exchangers {
+            // A backup whose address is not known is of no concern here.
+            let found = self.rules.resolver.native_addresses(host, families).await;
+            let ours = found.as_ref().is_ok_and(|list| list.iter().any(|ip| self.rules.own_addresses.contains(ip)));
+            if preference == best {
+                if ours {
+                    return Outcome::Dunno;
+                }
+                primary.push((host, found));
+            }
+            backup |= ours;
+        }
+        if !backup {
+            return Outcome::Dunno;
+        }
+        if self.rules.has_mx_backup_networks {
+            for (host, found) in primary {
+                let addresses = match found {
+                    Ok(addresses) => addresses,
+                    Err(error) => {
+                        let reason = error.error.native_text();
+                        self.backup_unsure(format!("Unable to look up mail exchanger host {host}: {reason}"));
+                        return Outcome::Dunno;
+                    }
+                };
+                for ip in addresses {
+                    let text = BString::from(ip.to_string());
+                    match self.rules.mx_backup_networks.matches(host.as_bytes().as_bstr(), text.as_bstr()) {
+                        Ok(true) => {}
+                        Ok(false) => return Outcome::Dunno,
+                        Err(_) => {
+                            warn!(
+                                self.rules.log,
+                                "all_auth_mx_addr: permit_mx_backup_networks lookup error for address {text} for {host}"
+                            );
+                            self.backup_unsure(format!("Unable to verify host {host} as mail exchanger"));
+                            return Outcome::Dunno;
+                        }
                     }
                 }
-                Err(error) if error.temporary() => {
-                    self.defer_if_reject(failed(format!("Unable to look up mail exchanger host {host}: {error}")));
-                }
-                Err(_) => warn!(self.rules.log, "Unable to look up mail exchanger host {host} for {domain}"),
             }
         }
-        let networks_set = self.rules.has_mx_backup_networks;
-        if ours && (primary_ok || !networks_set) { self.permit("permit_mx_backup", Subject::Recipient) } else { Outcome::Dunno }
+        self.permit("permit_mx_backup", Subject::Recipient)
+    }
+
+    /// Whether this host is a backup cannot be said now: what would be refused is to come again.
+    fn backup_unsure(&mut self, text: String) {
+        let name = self.name_of(Subject::Recipient);
+        let mut reject = Reject::new(450, "4.4.4", name.as_bstr(), Subject::Recipient.class(), &text);
+        reject.class = notice::POLICY;
+        self.defer_if_reject(reject);
     }
 }

@@ -177,8 +177,9 @@ fn host_part(address: &Address) -> BString {
 }
 
 /// The resolver's words for a name that has no such record.
-fn dns_reason(error: &DnsError) -> &'static str {
+pub fn dns_reason(error: &DnsError) -> &'static str {
     match error.reason {
+        _ if error.temporary() => "Host not found, try again",
         Reason::NoData => "Host found but no data record of requested type",
         _ => "Host not found",
     }
