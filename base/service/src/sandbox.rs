@@ -11,6 +11,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError,
 };
+use posthaste_config::Config;
 use posthaste_log::{verbose, warn};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
 use std::collections::BTreeMap;
@@ -58,9 +59,18 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_execveat,
 ];
 
-/// Enters the sandbox. `unprivileged`: the process runs as `mail_owner`; `chrooted`: its root is the queue directory.
+/// Whether a table is asked over TCP by this process, or by what it does for others (cleanup, trivial-rewrite), whose entries of master.cf
+/// may name tables too. To be asked before the chroot.
+pub(crate) fn asks_over_tcp(config: &Config) -> bool {
+    let over_tcp = |value: &str| value.contains("tcp:") || value.contains("socketmap:inet:");
+    config.settings().any(|(_, value)| over_tcp(value))
+        || std::fs::read_to_string(config.directory().join("master.cf")).is_ok_and(|text| over_tcp(&text))
+}
+
+/// Enters the sandbox. `unprivileged`: the process runs as `mail_owner`; `chrooted`: its root is the queue directory; `connects`: it may
+/// connect to TCP ports.
 /// `folders`: what the service uses besides the places that main.cf names.
-pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bool, folders: &[PathBuf]) {
+pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bool, connects: bool, folders: &[PathBuf]) {
     if spec.executes {
         return;
     }
@@ -70,7 +80,7 @@ pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bo
     }
     // What delivers to mailboxes anywhere cannot be told beforehand where those are: root, and in rootless mode the one user.
     if unprivileged && !spec.privileged {
-        match landlock(spec, setup, chrooted, folders) {
+        match landlock(setup, chrooted, connects, folders) {
             Ok(()) => verbose!(setup.log, "sandbox: files are restricted"),
             Err(error) => warn!(setup.log, "sandbox: {error}"),
         }
@@ -80,16 +90,16 @@ pub(crate) fn enter(spec: &Spec, setup: &Setup, unprivileged: bool, chrooted: bo
     }
 }
 
-fn landlock(spec: &Spec, setup: &Setup, chrooted: bool, folders: &[PathBuf]) -> Result<(), RulesetError> {
+fn landlock(setup: &Setup, chrooted: bool, connects: bool, folders: &[PathBuf]) -> Result<(), RulesetError> {
     // The newest set of access rights that this list was checked against; an older kernel enforces what it knows.
     let all = AccessFs::from_all(ABI::V5);
     let mut ruleset =
         Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?.handle_access(AccessNet::BindTcp)?;
-    if !spec.connects {
+    if !connects {
         ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
     }
     let mut rules = ruleset.create()?;
-    if spec.connects {
+    if connects {
         // smtp_bind_address chooses the address to send from; the port is the kernel's choice.
         rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
     }
@@ -167,6 +177,14 @@ mod tests {
         assert_eq!(found("hash:/etc/aliases, lmdb:/var/lib/lists/aliases"), ["/etc/aliases", "/var/lib/lists/aliases"]);
         assert_eq!(found("check_client_access cidr:/srv/mail/clients.cidr reject"), ["/srv/mail/clients.cidr"]);
         assert_eq!(found("/ $queue_directory/x a/b /top"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn tables_over_tcp_are_seen() {
+        let seen = |settings: &str| asks_over_tcp(&Config::parse(settings, "main.cf").expect("good"));
+        assert!(seen("virtual_alias_maps = hash:/etc/x, socketmap:inet:127.0.0.1:9000:x\n"));
+        assert!(seen("transport_maps = pipemap:{tcp:localhost:9000, static:x}\n"));
+        assert!(!seen("virtual_alias_maps = socketmap:unix:/run/x:y\n"));
     }
 
     /// S-SEC-01: a confined process cannot start programs or reach files that are not its own. In a child process, as there is no way back.

@@ -154,6 +154,7 @@ impl Started {
         // Read before the chroot, where there may be no such files.
         let user = users::by_name(&owner).map_err(|error| os("mail_owner", error))?;
         let user = user.ok_or_else(|| Fatal(format!("mail_owner: unknown user name: {owner}")))?;
+        let connects = self.spec.connects || sandbox::asks_over_tcp(&self.setup.config);
         if self.chroot && root {
             // The working directory is the queue directory already.
             rustix::process::chroot(".").map_err(|error| os("chroot", error.into()))?;
@@ -164,7 +165,7 @@ impl Started {
         if unprivileged && root {
             process::become_user(Identity { uid: user.uid, gid: user.gid }).map_err(|error| os("set user", error))?;
         }
-        sandbox::enter(&self.spec, &self.setup, unprivileged || !root, self.chroot && root, folders);
+        sandbox::enter(&self.spec, &self.setup, unprivileged || !root, self.chroot && root, connects, folders);
         self.ready();
         Ok(())
     }

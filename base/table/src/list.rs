@@ -7,6 +7,7 @@ use crate::open::{OpenFlags, open_or_unavailable};
 use crate::{Context, Table, TableError, fold, lines, syntax};
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use posthaste_config::Config;
+use std::borrow::Cow;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
@@ -135,13 +136,13 @@ fn parse(title: &str, text: &str, kind: Kind, context: &Context) -> Result<Vec<R
             return Err(format!("{title}: no pattern after '!'"));
         }
         let pattern = if word.starts_with('/') {
-            file(title, word, kind, context)
+            file(title, word, kind, context)?
         } else if word.contains(':') && !(kind == Kind::Addresses && word.starts_with('[')) && is_table(word)? {
             Pattern::Table(open_or_unavailable(word, OpenFlags::default(), context))
         } else {
             let net = (kind == Kind::Addresses)
-                .then(|| Net::parse(word))
-                .filter(|net| net.is_ok() || word.contains('/') || word.starts_with('['));
+                .then(|| Net::parse(&without_brackets(word)))
+                .filter(|net| net.is_ok() || word.starts_with('[') || is_like_net(word));
             Pattern::Word(fold::fold(word.into(), context.settings.utf8).into_owned(), net)
         };
         rules.push(Rule { pattern, negated });
@@ -157,7 +158,23 @@ fn is_table(word: &str) -> Result<bool, String> {
     }
 }
 
-fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Pattern {
+/// Whether a word with a `/` is meant as a network and not as a name.
+fn is_like_net(word: &str) -> bool {
+    word.contains('/') && word.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'.' | b'/'))
+}
+
+/// `[::1]/128` and `[::1/128]` as `::1/128`, in whose words faults are told.
+fn without_brackets(word: &str) -> Cow<'_, str> {
+    match word.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inner, after)) => Cow::Owned(format!("{inner}{after}")),
+        None => Cow::Borrowed(word),
+    }
+}
+
+fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Result<Pattern, String> {
+    if Path::new(name).is_dir() {
+        return Err(format!("match_list_parse: read file {name}: Is a directory"));
+    }
     let (on_load, list) = (context.clone(), title.to_owned());
     let describe = |path: &Path, error: &std::io::Error| format!("open file {}: {}", path.display(), reason(error));
     let list_file = Followed::open_or_wait(Path::new(name), context, describe, move |mut file, path| {
@@ -168,7 +185,8 @@ fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Pattern {
             let mut line = line.as_bstr();
             // A comment begins a line; within a line it is a mistake, and the rest of the line is not used.
             if let Some(at) = line.find(" #").or_else(|| line.find("\t#")) {
-                on_load.warn(&format!("{list}: comment at end of line is not supported: {}", &line[at + 1..].as_bstr()));
+                // The line's end is part of it, and not printable.
+                on_load.warn(&format!("{list}: comment at end of line is not supported: {}?", &line[at + 1..].as_bstr()));
                 line = line[..at].as_bstr();
             }
             text.push_str(line);
@@ -179,7 +197,7 @@ fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Pattern {
     if let Err(reason) = list_file.get() {
         context.report(posthaste_log::Level::Error, &reason);
     }
-    Pattern::File(list_file, name.to_owned())
+    Ok(Pattern::File(list_file, name.to_owned()))
 }
 
 /// A list of domains or host names whose patterns may stand for subdomains too, as in `relay_domains`.
@@ -344,7 +362,7 @@ mod tests {
             (has("192.0.2.77"), has("192.0.2.79"), has("192.0.2.1"), has("192.0.2.5"), has("10.1.1.1")),
             (false, false, true, true, false)
         );
-        assert_eq!(*lines.lock().unwrap(), ["mynetworks: comment at end of line is not supported: # comment"]);
+        assert_eq!(*lines.lock().unwrap(), ["mynetworks: comment at end of line is not supported: # comment?"]);
     }
 
     // S-TABLE-21

@@ -247,7 +247,7 @@ fn lookup_failure(name: &str) -> RouteError {
 
 /// A list that cannot be read is a fault of the configuration.
 fn bad(error: TableError) -> ConfigError {
-    ConfigError::Bad(error.to_string())
+    ConfigError::Bad(error.reason)
 }
 
 #[cfg(test)]

@@ -137,18 +137,3 @@ proptest::proptest! {
         proptest::prop_assert!(route.is_ok_and(|route| !route.transport.is_empty() && !route.nexthop.is_empty()));
     }
 }
-
-#[test]
-fn zz_probe() {
-    let Ok(text) = std::fs::read_to_string("/tmp/route/probe.txt") else { return };
-    let mut lines = text.lines();
-    let main = lines.next().unwrap().replace("\\n", "\n");
-    let r = router(&format!("{BASE}{main}\n"), false);
-    for line in lines {
-        let (kind, text) = line.split_once('\t').unwrap();
-        match kind {
-            "w" => println!("rewrite {text} => {}", r.rewriter.rewrite_external(Context::Local, text.as_bytes().into()).unwrap_or_else(|| text.into())),
-            _ => println!("resolve {text} => {:?}", r.resolve(&Address::empty(), &Address::new(text)).map(|r| format!("{}|{}|{}|{:?} {} {}", r.transport, r.nexthop, r.recipient, r.class, r.routed, r.error))),
-        }
-    }
-}

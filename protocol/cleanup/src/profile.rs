@@ -96,7 +96,7 @@ impl Profile {
         let propagates = |feature: &str| split_list(&propagate).any(|word| word.eq_ignore_ascii_case(feature));
         let strict = config.bool("strict_8bitmime")?;
         let exceptions = StringList::open("masquerade_exceptions", &config.text("masquerade_exceptions")?, config)
-            .map_err(|error| ConfigError::Bad(error.to_string()))?;
+            .map_err(|error| ConfigError::Bad(error.reason))?;
         let autodetect = match config.bool("smtputf8_enable")? {
             true => split_list(&config.text("smtputf8_autodetect_classes")?).map(str::to_ascii_lowercase).collect(),
             false => Vec::new(),

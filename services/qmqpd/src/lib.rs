@@ -83,7 +83,7 @@ impl Service for Qmqpd {
         let (config, log) = (&*setup.config, &setup.log);
         let name = "qmqpd_authorized_clients";
         let parents = split_list(&config.text("parent_domain_matches_subdomains")?).any(|word| word == name);
-        let clients = AddressList::open(name, &config.text(name)?, parents, config).map_err(|error| Fatal(error.to_string()))?;
+        let clients = AddressList::open(name, &config.text(name)?, parents, config).map_err(|error| Fatal(error.reason))?;
         let profile = Profile::open(config)?;
         Ok(Qmqpd {
             settings: Settings::read(config, &profile)?,

@@ -250,7 +250,7 @@ impl Settings {
             None
         } else {
             let title = r.name("smtp_connection_cache_destinations", "lmtp_connection_cache_destinations");
-            Some(StringList::open(title, &destinations, config).map_err(|error| Fatal(error.to_string()))?)
+            Some(StringList::open(title, &destinations, config).map_err(|error| Fatal(error.reason))?)
         };
         let (bind4, bind6) = bind_addresses(&r)?;
         let own = config.own_addresses()?.into_iter().map(|own| own.address).chain(config.proxy_addresses()?).collect();
@@ -358,7 +358,7 @@ fn debug_peers(config: &Config) -> Result<Option<AddressList>, Fatal> {
     }
     let parents = config.text("parent_domain_matches_subdomains")?;
     let parents = split_list(&parents).any(|name| name == "debug_peer_list");
-    AddressList::open("debug_peer_list", &value, parents, config).map(Some).map_err(|error| Fatal(error.to_string()))
+    AddressList::open("debug_peer_list", &value, parents, config).map(Some).map_err(|error| Fatal(error.reason))
 }
 
 fn timeouts(r: &Reader<'_>) -> Result<Timeouts, ConfigError> {

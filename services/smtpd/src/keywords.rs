@@ -25,10 +25,10 @@ impl Keywords {
         let name = "smtpd_forbid_bare_newline_exclusions";
         // "The same parent-domain matching behavior as mynetworks."
         let has_parents = split_list(&parents).any(|word| word == "mynetworks");
-        let exclusions = AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?;
+        let exclusions = AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.reason))?;
         let clients = |name: &str| -> Result<AddressList, Fatal> {
             let has_parents = split_list(&parents).any(|word| word == name);
-            AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))
+            AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.reason))
         };
         let maps = "smtpd_discard_ehlo_keyword_address_maps";
         Ok(Keywords {

@@ -89,6 +89,7 @@ impl Parameters {
 impl Smtpd {
     fn build(setup: &Setup) -> Result<Smtpd, Fatal> {
         let (config, log) = (&*setup.config, &setup.log);
+        let limits = limits::Limits::open(config, &setup.service)?;
         let router = Arc::new(Router::open(config, false)?);
         let resolver = Resolver::new(posthaste_dns::Settings::from_config(config, log.clone())?);
         let profile = Profile::open(config)?;
@@ -99,7 +100,7 @@ impl Smtpd {
             stressed: Parameters::read(&setup.stressed_config()?, &profile, log)?,
             restrictions,
             keywords: keywords::Keywords::open(config, log)?,
-            limits: limits::Limits::open(config, &setup.service)?,
+            limits,
             resolver,
             queue: Queue::open(config)?.without_root(),
             profile,

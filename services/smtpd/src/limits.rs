@@ -71,7 +71,7 @@ impl Limits {
             window,
             ipv4_bits: bits("smtpd_client_ipv4_prefix_length")?,
             ipv6_bits: bits("smtpd_client_ipv6_prefix_length")?,
-            exceptions: AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.to_string()))?,
+            exceptions: AddressList::open(name, &config.text(name)?, has_parents, config).map_err(|error| Fatal(error.reason))?,
             service: service.to_owned(),
             clients: RefCell::default(),
             forgotten: Cell::new(Instant::now()),

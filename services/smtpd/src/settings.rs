@@ -187,7 +187,7 @@ fn matcher(config: &Config, name: &str) -> Result<Option<server::Matcher>, Fatal
     if value.is_empty() {
         return Ok(None);
     }
-    let list = StringList::open(name, &value, config).map_err(|error| Fatal(error.to_string()))?;
+    let list = StringList::open(name, &value, config).map_err(|error| Fatal(error.reason))?;
     Ok(Some(Box::new(move |word: &BStr| list.matches(word).unwrap_or(false))))
 }
 

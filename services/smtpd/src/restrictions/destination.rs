@@ -275,10 +275,7 @@ impl Evaluation<'_> {
                         Ok(true) => {}
                         Ok(false) => return Outcome::Dunno,
                         Err(_) => {
-                            warn!(
-                                self.rules.log,
-                                "all_auth_mx_addr: permit_mx_backup_networks lookup error for address {text} for {host}"
-                            );
+                            warn!(self.rules.log, "all_auth_mx_addr: permit_mx_backup_networks lookup error for address {text} for {host}");
                             self.backup_unsure(format!("Unable to verify host {host} as mail exchanger"));
                             return Outcome::Dunno;
                         }

@@ -153,7 +153,7 @@ impl Rules {
         let parents = config.text("parent_domain_matches_subdomains")?;
         let has_parents = |list: &str| split_list(&parents).any(|word| word == list);
         let address_list = |name: &str| -> Result<AddressList, Fatal> {
-            AddressList::open(name, &config.text(name)?, has_parents(name), config).map_err(|error| Fatal(error.to_string()))
+            AddressList::open(name, &config.text(name)?, has_parents(name), config).map_err(|error| Fatal(error.reason))
         };
         let code = |name: &str| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(name)?).unwrap_or(0)) };
         let defers = |name: &str| -> Result<bool, Fatal> {
@@ -164,8 +164,7 @@ impl Rules {
         let log_permit = match permit_actions.is_empty() {
             true => None,
             false => Some(
-                DomainList::open("smtpd_log_access_permit_actions", &permit_actions, false, config)
-                    .map_err(|error| Fatal(error.to_string()))?,
+                DomainList::open("smtpd_log_access_permit_actions", &permit_actions, false, config).map_err(|error| Fatal(error.reason))?,
             ),
         };
         let overrides = config.text("receive_override_options")?;

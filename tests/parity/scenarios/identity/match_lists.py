@@ -46,4 +46,5 @@ for n, networks in enumerate(LISTS):
             break
     for reply, clients in replies.items():
         host.out(f"{reply}: {' '.join(clients)}")
-log(include="warning|fatal|error", exclude="throttling|bad command startup")
+# Whether a table that cannot be opened is an error for each list that names it is no matter.
+log(include="smtpd: (warning|fatal)", exclude="hostname forged")
