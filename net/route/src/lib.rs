@@ -188,7 +188,12 @@ impl Router {
 
     /// Resolves; `sender` matters for `sender_dependent_…` parameters. A failure has been logged as a warning of trivial-rewrite.
     pub fn resolve(&self, sender: &Address, address: &Address) -> Result<Route, RouteError> {
-        self.resolve_address(sender, address).inspect_err(|error| warn!(self.log, "{error}"))
+        self.resolve_address(sender, address).inspect_err(|error| {
+            // Of mydestination the list itself has said so, and Postfix says no more.
+            if error.0 != lookup_failure("mydestination").0 {
+                warn!(self.log, "{error}");
+            }
+        })
     }
 
     /// The class of a domain.

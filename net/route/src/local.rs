@@ -32,10 +32,8 @@ impl LocalDomains {
 
     /// Whether this host is the final destination for the domain (address class `local`).
     pub fn contains(&self, name: &BStr) -> Result<bool, TableError> {
-        if name.starts_with(b"[") {
-            return Ok(domain::literal(name).is_some_and(|address| self.addresses.contains(&address)));
-        }
-        self.mydestination.matches(name)
+        let listed = self.mydestination.matches(name)?;
+        Ok(listed || domain::literal(name).is_some_and(|address| self.addresses.contains(&address)))
     }
 
     /// Whether a table key without a domain stands for this domain: it is `myorigin`, or local.

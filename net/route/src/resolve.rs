@@ -175,7 +175,7 @@ impl Router {
         let search = AddressSearch::transport(&self.recipient_delimiter, self.transport_parents);
         let found = match maps.find_address(recipient, &search).map_err(fail)? {
             Some(found) => Some(found.value),
-            None => maps.find_partial("*".into()).map_err(fail)?,
+            None => maps.find("*".into()).map_err(fail)?,
         };
         let Some(value) = found else { return Ok(target) };
         let mut entry = Target::parse(&value);

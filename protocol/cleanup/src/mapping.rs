@@ -69,7 +69,14 @@ impl Masquerade {
 
     /// Strips the names of hosts off the address. The first domain that fits decides.
     fn apply(&self, address: &Address) -> Result<Option<Address>, Failure> {
+        if self.domains.is_empty() {
+            return Ok(None);
+        }
         let Some(domain) = address.domain() else { return Ok(None) };
+        // Asked first, whatever the domain: a table that fails defers the mail.
+        if self.exceptions.matches(external_local(address).as_bstr()).map_err(|_| Failure::Lookup)? {
+            return Ok(None);
+        }
         let domain = domain.to_ascii_lowercase();
         let fits = |name: &str| domain.strip_suffix(name.as_bytes()).is_some_and(|host| host.is_empty() || host.ends_with(b"."));
         let Some((except, name)) = self.domains.iter().find(|(_, name)| fits(name)) else { return Ok(None) };

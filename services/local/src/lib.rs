@@ -173,7 +173,13 @@ impl Agent for Local {
             locking: locking(config, &setup.log)?,
             aliases,
             mailbox_transport_maps: maps("mailbox_transport_maps")?,
-            mailbox_command_maps: maps("mailbox_command_maps")?,
+            // Commands come from tables that root controls only.
+            mailbox_command_maps: Maps::open_flags(
+                "mailbox_command_maps",
+                &config.text("mailbox_command_maps")?,
+                OpenFlags::SECURE,
+                config,
+            ),
             fallback_transport_maps: maps("fallback_transport_maps")?,
             // A machine without a loopback network has no comsat either.
             biff: if config.bool("biff")? { UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok() } else { None },

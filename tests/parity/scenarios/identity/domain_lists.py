@@ -35,4 +35,4 @@ for text in ("relay_domains = /etc/postfix/domains", "relay_domains = hash:/etc/
                 replies.setdefault(f.readline().decode().strip().replace(domain, "..."), []).append(domain)
         for reply, domains in replies.items():
             host.out(f"{reply}: {' '.join(domains)}")
-log(include="smtpd: (NOQUEUE: )?(warning|fatal)|rewrite: warning: .*(lookup|unavailable)")
+log(include="smtpd: fatal|rewrite: warning: .*(lookup|unavailable)")
