@@ -302,7 +302,7 @@ fn wrap<E>(text: &BStr, put: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(
             fits.or_else(|| rest[room..].find_byte(b' ').map(|at| room + at)).unwrap_or(rest.len())
         };
         line.extend_from_slice(&rest[..end]);
-        put(&line)?;
+        put(line.trim_ascii_end())?;
         rest = rest[end..].trim_ascii_start();
         if rest.is_empty() {
             return Ok(());

@@ -210,7 +210,7 @@ fn greeting_text(reply: &Reply) -> &[u8] {
 
 /// Whether a firewall has made the greeting unreadable: it turns all but a few characters into stars. Postfix takes an empty one for such a one, too.
 pub fn is_masked(greeting: &Reply) -> bool {
-    greeting.is_positive() && greeting.lines().all(|line| line.iter().all(|c| b" *02".contains(c)))
+    greeting.is_positive() && greeting.lines().count() == 1 && greeting_text(greeting).iter().all(|c| b" *02".contains(c))
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
