@@ -67,13 +67,15 @@ pub struct Logger {
     tag: Arc<str>,
     /// Where the name used on standard error begins within the tag.
     name: usize,
+    /// Another name for standard error.
+    shown: Option<Arc<str>>,
     verbose: u32,
 }
 
 impl Logger {
     /// A logger with the full tag, such as `postfix/submission/smtpd`. On standard error only the last part is shown.
     pub fn new(tag: &str) -> Logger {
-        Logger { tag: Arc::from(tag), name: tag.rfind('/').map_or(0, |slash| slash + 1), verbose: 0 }
+        Logger { tag: Arc::from(tag), name: tag.rfind('/').map_or(0, |slash| slash + 1), shown: None, verbose: 0 }
     }
 
     /// As [`Logger::new`], but standard error shows the whole tag, as `postlog -t` and the administration scripts do.
@@ -89,6 +91,12 @@ impl Logger {
             return Ok(Logger::new(program));
         }
         Ok(Logger::new(&format!("{name}/{program}")))
+    }
+
+    /// The same logger, but standard error shows `name`: a command that was called by another of its names, such as `mailq`.
+    #[must_use]
+    pub fn shown_as(&self, name: &str) -> Logger {
+        Logger { shown: Some(Arc::from(name)), ..self.clone() }
     }
 
     /// The same logger with another verbosity: 0 is silent; `-v` and `debug_peer_level` raise it.
@@ -111,7 +119,7 @@ impl Logger {
     ///
     /// At most one system call for each place the line goes to. Blocks when the receiver of log lines is slow, at most a second.
     pub fn log(&self, level: Level, text: fmt::Arguments<'_>) {
-        sink::write(&self.tag, self.name, level, text);
+        sink::write(&self.tag, self.shown.as_deref().unwrap_or(&self.tag[self.name..]), level, text);
     }
 }
 

@@ -187,12 +187,13 @@ pub fn forked() {
     with(|sink| sink.pid = std::process::id());
 }
 
-pub(crate) fn write(tag: &str, name: usize, level: Level, text: fmt::Arguments<'_>) {
+/// `name`: for standard error.
+pub(crate) fn write(tag: &str, name: &str, level: Level, text: fmt::Arguments<'_>) {
     with(|sink| sink.write(tag, name, level, text));
 }
 
 impl Sink {
-    fn write(&mut self, tag: &str, name: usize, level: Level, text: fmt::Arguments<'_>) {
+    fn write(&mut self, tag: &str, name: &str, level: Level, text: fmt::Arguments<'_>) {
         use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
         let mut line = std::mem::take(&mut self.line);
         line.clear();
@@ -234,7 +235,7 @@ impl Sink {
         if self.stderr {
             // Written as a whole, so that lines of several processes on one terminal do not mix.
             let mut short = Vec::with_capacity(line.len());
-            short.extend_from_slice(&tag.as_bytes()[name..]);
+            short.extend_from_slice(name.as_bytes());
             short.extend_from_slice(b": ");
             short.extend_from_slice(line.get(body..).unwrap_or_default());
             short.push(b'\n');
@@ -342,7 +343,7 @@ mod tests {
         let path = dir.path().join("log");
         let file = append(&path, 0o640).expect("open");
         let mut sink = sink(Target::File(file));
-        sink.write("postfix/smtpd", 8, Level::Warning, format_args!("who\nis {}", 1));
+        sink.write("postfix/smtpd", "smtpd", Level::Warning, format_args!("who\nis {}", 1));
         let text = std::fs::read_to_string(&path).expect("log");
         assert_eq!(&text[15..], " mail postfix/smtpd[77]: warning: who?is 1\n");
         assert_eq!(std::fs::metadata(&path).expect("log").permissions().mode() & 0o777, 0o640);
@@ -356,7 +357,7 @@ mod tests {
         let receiver = UnixDatagram::bind(&path).expect("bind");
         let mut sink = sink(Target::Syslog);
         sink.syslog = Some(connect(&path).expect("connect"));
-        sink.write("postfix/qmgr", 8, Level::Info, format_args!("ABC: removed"));
+        sink.write("postfix/qmgr", "qmgr", Level::Info, format_args!("ABC: removed"));
         let mut buffer = [0; 200];
         let n = receiver.recv(&mut buffer).expect("a line");
         let text = std::str::from_utf8(&buffer[..n]).expect("text");

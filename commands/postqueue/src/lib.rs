@@ -138,6 +138,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     let (config, logger) =
         posthaste_cli::start_set_gid("postqueue", directory.as_deref(), uid.is_root()).map_err(|error| error.to_string())?;
     *log = logger.with_verbose(verbose);
+    config.check("postqueue", false).map_err(|error| error.to_string())?;
     let mode = mode.ok_or(USAGE)?;
     posthaste_cli::show_interfaces(log);
     let user = posthaste_system::users::by_uid(uid.as_raw()).ok().flatten();

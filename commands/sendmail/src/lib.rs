@@ -46,10 +46,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 
 fn begin(arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
     posthaste_log::early(true, true);
-    let early = Logger::with_whole_tag("sendmail");
     let name = arguments.first().map(|a| posthaste_cli::program_name(a)).unwrap_or_default();
+    let early = Logger::with_whole_tag("sendmail").shown_as(&name);
     // Once for the configuration, once for everything else: faults are logged as the configuration says.
-    let place = Place::open(options::config_option(arguments.clone()).as_deref(), &early)?;
+    let place = Place::open(options::config_option(arguments.clone()).as_deref(), &name, &early)?;
     let options = Options::parse(&name, arguments, &place.log)?;
     match options.mode {
         Mode::Submit | Mode::Verify => submit::submit(&place, &options),
@@ -62,7 +62,7 @@ fn begin(arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
 }
 
 impl Place {
-    fn open(given: Option<&Path>, early: &Logger) -> Result<Place, Failed> {
+    fn open(given: Option<&Path>, name: &str, early: &Logger) -> Result<Place, Failed> {
         let fail = |text: String| {
             posthaste_log::fatal!(early, "{text}");
             Failed
@@ -83,7 +83,11 @@ impl Place {
         let directory = directory::config_directory(directory.as_deref());
         let config = Config::open(&directory).map_err(|e| fail(e.to_string()))?;
         posthaste_log::open(&config, Kind::Command, true).map_err(|e| fail(e.to_string()))?;
-        let log = Logger::program(&config, "sendmail").map_err(|e| fail(e.to_string()))?;
+        let log = Logger::program(&config, "sendmail").map_err(|e| fail(e.to_string()))?.shown_as(name);
+        if let Err(error) = config.check("sendmail", false) {
+            posthaste_log::fatal!(log, "{error}");
+            return Err(Failed);
+        }
         let uid = rustix::process::getuid().as_raw();
         let user = users::by_uid(uid).map_err(|e| fail(format!("user lookup for uid {uid}: {e}")))?;
         // A user whom nobody knows may send mail all the same, under the number.
