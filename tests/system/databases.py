@@ -1,4 +1,4 @@
-"""tables in databases with their real servers: mail by a virtual alias, the server's death in the middle, its return (S-DB-01, S-DB-03, S-DB-08, S-DB-12, S-TABLE-21)"""
+"""tables in databases with their real servers: mail by a virtual alias, the server's death in the middle, its return (S-INT-08, S-DB-01, S-DB-03, S-DB-08, S-DB-12, S-TABLE-21)"""
 import signal
 
 REDIS = "redis-server --port 6390 --bind 127.0.0.1 --save '' --requirepass secret --dir /tmp"
