@@ -114,7 +114,7 @@ fn same(got: &Entries, expected: &Entries, kind: &str) {
 
 const KINDS: [&str; 4] = ["hash", "btree", "lmdb", "cdb"];
 
-// S-TABLE-01, S-TABLE-03, S-TABLE-04
+// S-TABLE-01, S-TABLE-03, S-TABLE-04, S-DB-14
 #[test]
 fn postfix_reads_ours() {
     let Some(postfix) = Postfix::find() else { return };
