@@ -101,17 +101,39 @@ pub fn set_parameters(place: &Place, settings: impl IntoIterator<Item = (String,
     replaced.map_err(|error| fail(place, &error.to_string()))
 }
 
-/// `post-install create-missing`, `set-permissions`, `upgrade-permissions`, `upgrade-configuration`; several at once.
+const USAGE: &str = "Usage: postfix post-install [name=value] action...
+    create-missing          Make the queue directories that are missing.
+    set-permissions         Give all files their owners, groups and modes.
+    upgrade-configuration   Add the services that master.cf lacks.
+    upgrade-source, upgrade-package
+                            All of these.
+    first-install-reminder  Tell what to set before the first start.
+    name=value              Where something is, and who owns it; kept in main.cf.";
+
+/// `post-install` with one or several actions.
 pub fn post_install(place: &Place, words: &[String]) -> Result<(), Failed> {
     if words.is_empty() {
-        return Err(fail(place, "usage: postfix post-install [create-missing] [set-permissions] [upgrade-configuration]"));
+        eprintln!("post-install: Error: {USAGE}");
+        return Err(Failed);
     }
     for word in words {
         match word.as_str() {
             "create-missing" => check::create_missing(place)?,
+            "first-install-reminder" => println!(
+                "Before the first start, look at myhostname, mydestination, mynetworks and relayhost in {}/main.cf, and at the aliases for \
+                 postmaster and root in /etc/aliases (newaliases after a change).",
+                place.directory.display()
+            ),
             "set-permissions" | "upgrade-permissions" => set_permissions(place)?,
             "upgrade-configuration" => upgrade_configuration(place)?,
-            other => return Err(fail(place, &format!("post-install: unknown action: {other}"))),
+            "upgrade-package" | "upgrade-source" => {
+                set_permissions(place)?;
+                upgrade_configuration(place)?;
+            }
+            other => {
+                eprintln!("post-install: Error: unknown action: {other}\n{USAGE}");
+                return Err(Failed);
+            }
         }
     }
     Ok(())

@@ -37,7 +37,7 @@ pub const MANUAL: Manual = Manual {
         opt("-V", "id", "Envelope id for delivery status reports."),
         opt("-v", "", "Mail a report of the first delivery attempt. Twice: verbose logging."),
         opt("-XV", "[xy]", "A sender address for each recipient (VERP), with the two characters as delimiters."),
-        opt("-A -h -L -m -n -o7 -o8 -om -U -x -X", "", "Accepted and ignored."),
+        opt("-A -h -L -m -o7 -o8 -om -U -x", "", "Accepted and ignored."),
     ],
     sections: &[
         ("EXIT STATUS", "0 when the message is stored; 75 for every error."),

@@ -67,6 +67,11 @@ pub struct Options {
     pub recipients: Vec<BString>,
 }
 
+/// What tells an option from its siblings.
+fn first(value: &BString) -> char {
+    value.first().map_or(' ', |byte| char::from(*byte))
+}
+
 /// `verp_delimiter_filter`.
 const BAD_VERP: &str = "-V requires two characters from -=+";
 
@@ -104,10 +109,7 @@ pub fn config_option(arguments: Vec<OsString>) -> Option<PathBuf> {
         match option {
             Ok((b'C', value)) => found = value.map(PathBuf::from),
             Ok(_) => {}
-            Err(bad) => {
-                eprintln!("{bad}");
-                break;
-            }
+            Err(bad) => eprintln!("{bad}"),
         }
     }
     found
@@ -210,7 +212,7 @@ impl Options {
                 3 if value[1..].iter().all(|b| b"-=+".contains(b)) => self.verp = Some(value[1..].into()),
                 _ => return fail(String::from(BAD_VERP)),
             },
-            b'X' => return fail(format!("unsupported: -X{value}")),
+            b'X' => return fail(format!("unsupported: -X{}", first(&value))),
             b'b' => {
                 self.mode = match value.as_slice() {
                     b"d" | b"l" => Mode::Daemon,
@@ -220,7 +222,7 @@ impl Options {
                     b"p" => Mode::Queue,
                     b"s" => Mode::StandAlone,
                     b"v" => Mode::Verify,
-                    _ => return fail(format!("unsupported: -b{value}")),
+                    _ => return fail(format!("unsupported: -b{}", first(&value))),
                 }
             }
             b'f' | b'r' => self.sender = Some(value),
@@ -231,12 +233,15 @@ impl Options {
                 Some(b'i') => self.ignore_dots = true,
                 _ => {}
             },
+            b'n' => return fail(String::from("-n option not supported")),
             b'q' => {
                 let text = |from: usize| String::from_utf8_lossy(value.get(from..).unwrap_or_default()).into_owned();
                 match value.first() {
+                    Some(b'I') if value.len() == 1 => return fail(String::from("specify: -qIqueueid")),
+                    Some(b'R') if value.len() == 1 => return fail(String::from("specify: -qRsitename")),
                     Some(b'I') => self.mode = Mode::FlushId(text(1)),
                     Some(b'R') => self.mode = Mode::FlushSite(text(1)),
-                    Some(b'S') => return fail(String::from("-qSsite is not implemented")),
+                    Some(b'S') => return fail(String::from("-qS is not implemented")),
                     // -q1h and the like: qmgr has its own timer.
                     Some(b'0'..=b'9') if value.iter().any(|b| *b != b'0') => self.mode = Mode::Ignored,
                     _ => self.mode = Mode::Flush,
