@@ -61,9 +61,7 @@ impl Endpoint {
         let port = port.ok_or_else(|| not_found("Servname not supported for ai_socktype"))?;
         let addresses = match host.parse() {
             Ok(ip) => vec![ip],
-            Err(_) => {
-                resolver.native_addresses(host, Families::ALL).await.map_err(|error| not_found(&error.error.native_text().to_string()))?
-            }
+            Err(_) => resolver.native_addresses(host, Families::ALL).await.map_err(|error| not_found(error.error.native_text()))?,
         };
         let mut last = io::Error::from(Errno::ADDRNOTAVAIL);
         for ip in addresses {

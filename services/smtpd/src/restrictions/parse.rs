@@ -362,10 +362,10 @@ pub fn protects_relay(list: &[Item], classes: &HashMap<Rc<str>, Rc<[Item]>>, dep
                 }
                 return false;
             }
-            Restriction::Class(name) if depth > 0 => {
-                if classes.get(name).is_some_and(|list| protects_relay(list, classes, depth - 1, ignored)) {
-                    return true;
-                }
+            Restriction::Class(name)
+                if depth > 0 && classes.get(name).is_some_and(|list| protects_relay(list, classes, depth - 1, ignored)) =>
+            {
+                return true;
             }
             Restriction::Reject | Restriction::Defer | Restriction::DeferIfPermit | Restriction::RejectUnauthDestination { .. } => {
                 return true;
