@@ -167,6 +167,14 @@ impl World {
         self.begin + Duration::from_secs(self.clock.0.load(Ordering::Relaxed) - START)
     }
 
+    /// Somebody sets the clock; no time passes.
+    fn set_clock(&mut self, seconds: u64) {
+        let now = self.now();
+        self.clock.0.store(START + seconds, Ordering::Relaxed);
+        self.begin = now - Duration::from_secs(seconds);
+        self.run();
+    }
+
     fn at(&mut self, seconds: u64) {
         self.clock.0.store(START + seconds, Ordering::Relaxed);
         self.run();
@@ -701,6 +709,35 @@ fn one_flushed_message_revives_its_destination() {
     w.run();
     assert_eq!(w.requests.len(), 6);
     assert_eq!(w.queue.stat(QueueName::Deferred, &id).unwrap().mode & 0o777, 0o700);
+}
+
+/// A clock that is set back or forward neither stops the mail nor loses any (S-QUEUE-08).
+#[test]
+fn a_clock_that_jumps() {
+    const DAY: u64 = 86_400;
+    let mut w = World::new();
+    w.at(2 * DAY);
+    let id = w.post(&mail(&["tmp@a.example"]));
+    w.run();
+    let (due, tries) = (w.retry_at(&id), w.requests.len());
+    assert!(due > 2 * DAY);
+
+    w.set_clock(DAY);
+    w.post(&mail(&["ok@b.example"]));
+    w.run();
+    assert_eq!(w.delivered["ok@b.example"], 1, "new mail goes on");
+    assert!(w.manager.next_wake().is_some_and(|at| at <= w.now() + Duration::from_secs(300)), "the queue run is not put off");
+    let now = w.now();
+    w.manager.trigger(now, &[Trigger::All, Trigger::Deferred]);
+    w.run();
+    assert_eq!(w.requests.len(), tries + 2, "a flush sends what would wait for its time");
+    assert!(w.retry_at(&id) < DAY + 5000, "from then on its time is that of the new clock");
+
+    let tries = w.requests.len();
+    w.set_clock(3 * DAY);
+    w.at(3 * DAY + 300);
+    assert_eq!(w.requests.len(), tries + 1, "what has become due is tried with the next queue run");
+    assert_eq!(w.files(QueueName::Deferred), [id]);
 }
 
 #[test]
