@@ -132,6 +132,8 @@ master("""
     10021 inet n - n - - smtpd -o smtpd_timeout=2s -o smtpd_per_request_deadline=yes
     10022 inet n - n - - smtpd -o smtpd_client_connection_count_limit=5 -o smtpd_client_event_limit_exceptions=
     10023 inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy -o smtpd_upstream_proxy_timeout=2s
+    10019 inet n - n - - smtpd -o mynetworks=127.0.0.1 -o smtpd_client_restrictions=reject_rbl_client,bl.test
+    10025 inet n - n - - smtpd -o smtpd_forbid_unauth_pipelining=yes
     10024 inet n - n - - smtpd -o smtpd_hard_error_limit=1000000 -o smtpd_soft_error_limit=1000000 -o smtpd_junk_command_limit=1000000 -o notify_classes=protocol,policy
         -o error_notice_recipient=nobody@discarded.test
 """)
@@ -143,6 +145,14 @@ policies = {name: (11000 + n, Policy(11000 + n, answer)) for n, (name, answer) i
 for name, (port, _) in policies.items():
     master(f"{port + 100} inet n - n - - smtpd -o smtpd_policy_service_timeout=2s -o smtpd_policy_service_retry_delay=1s\n"
            f"    -o smtpd_recipient_restrictions=check_policy_service,inet:127.0.0.1:{port},permit_mynetworks,reject")
+dns("\n".join(f"{n}.2.0.192.bl.test A 127.0.0.2 nptr" for n in range(14, 20)))
+dns("""
+    14.2.0.192.bl.test TXT "%s"
+    15.2.0.192.bl.test TXT "\x1b[2J\r250 2.0.0 Ok\x01\x7f"
+    16.2.0.192.bl.test TXT "$rbl_code ${nosuch} $(x"
+    192.0.2.17 PTR a..b
+    192.0.2.18 PTR %s
+""" % ("t" * 900, ".".join(["x" * 60] * 4)))
 start()
 
 
@@ -394,7 +404,7 @@ alive("PROXY")
 
 # --- A policy server that lies, hangs or dies ---
 for name, want in (("garbage", r"451 4.3.5"), ("unfinished", r"451 4.3.5"), ("hang", r"451 4.3.5"), ("dies", r"451 4.3.5"), ("endless", r"451 4.3.5"), ("lines", r"554 5.7.1 <alice@example.com>: Recipient address rejected: one"),
-                   ("late", r"250"), ("control", r"554 5.7.1 <alice@example.com>: Recipient address rejected: a.\[2Jb.c"), ("twice", r"250|554"), ("unknown", r"451 4.3.5"), ("header", r"250"), ("loop", r"451 4.3.5")):
+                   ("late", r"250"), ("control", r"554 5.7.1 <alice@example.com>: Recipient address rejected: a.\[2Jb$"), ("twice", r"250|554"), ("unknown", r"451 4.3.5"), ("header", r"250"), ("loop", r"451 4.3.5")):
     port = policies[name][0] + 100
     begin = time.time()
     got = talk(HEAD % b"alice@example.com" + b"RCPT TO:<bob@example.com>\r\nRSET\r\nQUIT\r\n", port=port, wait=15)
@@ -463,6 +473,49 @@ check(got[2] in ("502", "454", "503") and got[4] in ("502", "503") and got[-1] =
 for word in (b"DEBUG", b"WIZ", b"KILL", b"SHOWQ", b"TURN", b"SEND FROM:<a@b>", b"SOML FROM:<a@b>", b"SAML FROM:<a@b>", b"EXPN alice"):
     got = codes(talk(b"EHLO c\r\n" + word + b"\r\nQUIT\r\n"))
     check(got[2] in ("502", "500"), f"CVE-1999-0095: {word!r}: {got}")
+
+# --- CVE-2021-3618 (ALPACA): a browser, or a client of some other protocol, is led to this port and has commands in what it sends ---
+for name, head in (("HTTP", b"POST / HTTP/1.1\r\nHost: mail.example.com\r\nContent-Length: 200\r\n\r\n"), ("GET", b"GET /?%0d%0aMAIL HTTP/1.1\r\nHost: x\r\n\r\n"),
+                   ("CONNECT", b"CONNECT mail.example.com:25 HTTP/1.1\r\n\r\n"), ("a header", b"Host: mail.example.com\r\nUser-Agent: x\r\n\r\n"),
+                   ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + b"\0" * 500 + b"\r\n")):
+    before = latest()
+    # What is no command at all is told by its coming before the greeting.
+    got = codes(talk(head + HEAD % b"alice@example.com" + b"DATA\r\nSubject: by a browser\r\n\r\nx\r\n.\r\nQUIT\r\n", port=10025 if name == "TLS" else 25))
+    check(not set(got) & {"354"} and got[-1] in ("221", "554"), f"CVE-2021-3618: {name}: {got}")
+    settle()
+    check(latest() == before, f"CVE-2021-3618: {name}: no mail came of it")
+
+# --- CVE-2020-28022, CVE-2020-28023: options of MAIL and RCPT that are none ---
+for line in (b"MAIL FROM:<s@example.org>AUTH=", b"MAIL FROM:<s@example.org> =", b"MAIL FROM:<s@example.org> SIZE", b"MAIL FROM:<s@example.org> SIZE=" + b"9" * 900, b"MAIL FROM:<s@example.org> =" + b"x" * 900,
+             b"MAIL FROM:<s@example.org> RET= ENVID= BODY=", b"MAIL FROM:", b"MAIL FROM:<", b"MAIL FROM:>", b"MAIL FROM:<s@example.org> \"", b"MAIL FROM:<s@example.org> ENVID=+", b"MAIL FROM:<s@example.org> ENVID=+0",
+             b"MAIL FROM:<s@example.org> ENVID=" + b"+41" * 300, b"EHLO", b"EHLO ", b"HELO " + b"x" * 2000, b"MAIL", b"RCPT", b"BDAT", b"BDAT -1", b"BDAT 99999999999999999999 LAST"):
+    got = codes(talk(line + b"\r\nNOOP\r\nQUIT\r\n"))
+    check(got[0] == "220" and got[1][0] in "25" and got[-1] in ("221", "501", "521"), f"CVE-2020-28022: {line[:40]!r}: {got}")
+for option in (b"NOTIFY=", b"NOTIFY=,", b"NOTIFY=NEVER,NEVER", b"ORCPT=", b"ORCPT=;", b"ORCPT=rfc822;+", b"ORCPT=rfc822;" + b"+41" * 300, b"=", b"ORCPT=" + b";" * 900):
+    got = codes(talk(HEAD % b"alice@example.com" + b"RCPT TO:<alice@example.com> " + option + b"\r\nNOOP\r\nQUIT\r\n"))
+    check(got[4][0] in "25" and got[5:] == ["250", "221"], f"CVE-2020-28023: {option[:40]!r}: {got}")
+
+# --- CVE-2002-0906, CVE-2023-42119: what name servers say ---
+for n in range(14, 20):
+    got = talk(b"EHLO c\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<alice@example.com>\r\nQUIT\r\n", port=10019, src=f"192.0.2.{n}")
+    check(codes(got)[-2] in ("554", "550", "450") and codes(got)[-1] == "221" and len(got.split(b"\r\n")[-3]) <= 512 and not re.search(rb"[\0-\x09\x0b\x0c\x0e-\x1f\x7f]", got),
+          f"CVE-2002-0906: client {n}: {got[-200:]}")
+check(not [x for x in grep("") if re.search("[\x00-\x08\x0b-\x1f\x7f]", x)], "CVE-2002-0906: nothing of it gets into the log")
+alive("CVE-2023-42119")
+
+# --- CVE-2023-29323: a client whose address has a scope ---
+link = re.search(r"^(\S+) \S+ \S+ \S+ \S+\s+(\S+)$", "\n".join(x for x in open("/proc/net/if_inet6").read().splitlines() if x.startswith("fe80")), re.M)
+if link:
+    local = ":".join(link[1][i:i + 4] for i in range(0, 32, 4)) + "%" + link[2]
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        s.settimeout(5)
+        s.connect(socket.getaddrinfo(local, 25, socket.AF_INET6)[0][4])
+        s.sendall(b"EHLO c\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<x@elsewhere.example>\r\nQUIT\r\n")
+        got = b""
+        while piece := s.recv(65536):
+            got += piece
+    check(codes(got)[0] == "220" and codes(got)[-1] == "221", f"CVE-2023-29323: {local}: {got[-200:]}")
+alive("CVE-2023-29323")
 
 # --- CVE-2025-62875: rubbish to the sockets of the services (of this program only: it is root's or postdrop's to do) ---
 names = [(d, n) for d in ("public", "private") for n in os.listdir("/var/spool/postfix/" + d)]

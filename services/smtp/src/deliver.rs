@@ -527,7 +527,7 @@ impl Job<'_> {
             }
         }
         // What is converted for this server has another size then.
-        let size_known = !self.agent.rules.downgrades(!features.eight_bit_mime);
+        let size_known = request.encoding == "7bit" || !self.agent.rules.downgrades(!features.eight_bit_mime);
         let mail = MailParameters {
             size: if size_known { request.message_size } else { 0 },
             eight_bit: match request.encoding.as_slice() {

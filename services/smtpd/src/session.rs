@@ -74,7 +74,13 @@ impl Task<'_> {
                         return Some(lost);
                     }
                 }
-                Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Pause(time) => {
+                    tokio::time::sleep(time).await;
+                    // The reply has waited; another pause may follow, and is not for this one.
+                    if let Err(lost) = self.write().await {
+                        return Some(lost);
+                    }
+                }
                 Step::Check(check) => self.check(check).await,
                 Step::Open => {
                     if self.smtpd.notifier.slow() && !self.settings.in_flow_delay.is_zero() {

@@ -275,6 +275,9 @@ impl<M: Message> Session<M> {
             };
             if let Some(value) = value_of(word, "SIZE") {
                 parameters.size = number(value).ok_or("501 5.5.4 Bad message size syntax")?;
+                if parameters.size > i64::MAX as u64 {
+                    return Err("552 5.3.4 Message size exceeds file system imposed limit".into());
+                }
                 // Kept beyond this command, see `announced_size`.
                 self.announced_size = parameters.size;
             } else if let Some(value) = value_of(word, "BODY") {
@@ -378,6 +381,10 @@ impl<M: Message> Session<M> {
             Err(reply) => return self.fail(&reply),
         };
         let settings = Rc::clone(&self.settings);
+        let declared = self.transaction().is_some_and(|transaction| transaction.parameters.smtputf8);
+        if settings.strict_smtputf8 && !declared && !recipient.address.as_bytes().is_ascii() {
+            return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
+        }
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
         if transaction.recipients >= settings.recipient_limit {
             transaction.overshoot += 1;

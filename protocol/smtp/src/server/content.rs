@@ -137,7 +137,12 @@ impl<M: Message> Session<M> {
         };
         let (started, failed) = self.bdat.as_ref().map_or((false, false), |former| (former.started, former.failed));
         let no_recipients = self.transaction.as_ref().is_none_or(|transaction| transaction.recipients == 0);
-        let refuse = if failed {
+        let refuse = if chunk == 0 && !last {
+            // A chunk without content only costs time; what belongs to it is thrown away, as in Postfix.
+            let text = format!("{}: null BDAT request from {}", self.queue_id(), self.label());
+            self.log(Level::Warning, text);
+            Some("551 5.7.1 Null BDAT request".to_owned())
+        } else if failed {
             Some(format!("551 5.0.0 Discarded {chunk} bytes after earlier error"))
         } else {
             no_recipients.then(|| self.no_recipients_reply().to_owned())

@@ -385,6 +385,10 @@ impl<M: Message> Session<M> {
     fn dispatch(&mut self, line: &[u8], following: &[u8]) {
         let settings = Rc::clone(&self.settings);
         let filtered = settings.command_filter.as_ref().and_then(|filter| filter(line.as_bstr()));
+        if let Some(filtered) = &filtered {
+            let (line, filtered) = (lines::printable(line), lines::printable(filtered));
+            self.log(Level::Info, format!("{}: replacing command \"{line}\" with \"{filtered}\"", self.label()));
+        }
         let line = filtered.as_ref().map_or(line, |filtered| filtered.as_slice());
         self.record("In:  ", line);
         if self.rules.debug {

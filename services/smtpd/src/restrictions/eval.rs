@@ -81,7 +81,7 @@ impl<'a> Evaluation<'a> {
     /// The verdict, and what later checks are to remember.
     pub fn finish(self, outcome: Outcome, memory: &mut Memory) -> (Verdict, Vec<Action>) {
         *memory = self.memory;
-        let refuse = |reject: Reject| Verdict::Refuse(reject.into_refusal(&self.rules.log));
+        let refuse = |reject: Reject| Verdict::Refuse(self.rules.refusal(reject));
         let verdict = match outcome {
             Outcome::Dunno | Outcome::Permit | Outcome::Discard => match self.defer_if_permit {
                 Some(reject) => refuse(reject),

@@ -80,6 +80,7 @@ pub struct Rules {
     /// The same: `compatibility_level`, `mail_version`.
     compatibility_level: String,
     mail_version: String,
+    smtputf8: bool,
     instances: Cell<u32>,
     router: Arc<Router>,
     resolver: Resolver,
@@ -224,6 +225,7 @@ impl Rules {
             stress: config.lookup("stress")?.unwrap_or_default(),
             compatibility_level: config.text("compatibility_level")?,
             mail_version: config.text("mail_version")?,
+            smtputf8: config.bool("smtputf8_enable")?,
             instances: Cell::new(0),
             double_bounce: config.text("double_bounce_sender")?,
             router,
@@ -231,6 +233,15 @@ impl Rules {
             rewrite_log: Logger::program(config, "trivial-rewrite")?,
             log,
         })
+    }
+
+    /// The final reply. Without `smtputf8_enable` it has no bytes outside ASCII.
+    fn refusal(&self, reject: Reject) -> Refusal {
+        let mut refusal = reject.into_refusal(&self.log);
+        if !self.smtputf8 {
+            refusal.reply = refusal.reply.bytes().map(|c| if c.is_ascii() { char::from(c) } else { ' ' }).collect();
+        }
+        refusal
     }
 
     /// The clients that may relay.

@@ -1,5 +1,5 @@
 """every action of access(5) in every list, with delayed reject and without, and what becomes of the message"""
-# S-UBE-03 S-UBE-04 S-UBE-05 S-UBE-06 S-UBE-42 (HOLD, REDIRECT) S-UBE-47
+# S-UBE-03 S-UBE-04 S-UBE-05 S-UBE-06 S-UBE-42 (HOLD, REDIRECT) S-UBE-44 (PREPEND) S-UBE-47
 ACTIONS = """
     OK
     permit

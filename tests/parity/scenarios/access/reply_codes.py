@@ -1,5 +1,5 @@
 """every reject code parameter, temporary DNS failures under codes of 5xx, the tempfail actions"""
-# S-UBE-10 S-UBE-12 S-UBE-20..26 S-UBE-35 S-UBE-36
+# S-UBE-10 S-UBE-12 S-UBE-13 S-UBE-15 S-UBE-20..26 S-UBE-32 S-UBE-35 S-UBE-36
 dns("""
     later.example SERVFAIL
     16.2.0.192.in-addr.arpa SERVFAIL
