@@ -1,5 +1,5 @@
 """who may relay: backup exchangers, tables that change, what a permit is worth; patterns for client names; the order of the two recipient lists"""
-# S-UBE-11 S-UBE-18 S-UBE-34 S-UBE-39 S-UBE-41 S-UBE-43 S-TRAP-17
+# S-UBE-11 S-UBE-18 S-UBE-34 S-UBE-39 S-UBE-41 S-INT-23 S-UBE-43 S-TRAP-17
 dns("""
     backed.example MX 10 mx.example.org
     backed.example MX 20 mail.example.com
