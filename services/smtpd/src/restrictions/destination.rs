@@ -257,6 +257,11 @@ impl Evaluation<'_> {
             backup |= ours;
         }
         if !backup {
+            // Whether the domain has a good exchanger is not known, then.
+            if let Some((host, Err(error))) = primary.iter().find(|(_, found)| found.is_err()) {
+                let reason = error.error.native_text();
+                self.backup_unsure(format!("Unable to look up mail exchanger host {host}: {reason}"));
+            }
             return Outcome::Dunno;
         }
         if self.rules.has_mx_backup_networks {
