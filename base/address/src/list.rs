@@ -58,7 +58,10 @@ impl<'a> AddressList<'a> {
                 && new != *text
             {
                 // Read anew: what was quoted may not be any more, and has its commas and blanks set right.
-                *text = token::join(&token::scan(&new, usize::MAX), Form::External);
+                *text = match new.iter().any(|c| matches!(c, b'[' | b'\\')) {
+                    true => new,
+                    false => token::join(&token::scan(&new, usize::MAX), Form::External),
+                };
                 changed = true;
             }
         }

@@ -79,7 +79,10 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             let len = text[at..].iter().position(|&c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"' | b'\\'));
             let end = len.map_or(text.len(), |n| at + n);
             if end + 1 == text.len() && text[end] == b'\\' && end == at {
-                tokens.push(Token::Quoted(Cow::Borrowed(b""))); // Escapes nothing.
+                // Escapes nothing: an empty word, but where a word had to come anyhow.
+                if !matches!(tokens.last(), Some(Token::Op(b'.' | b'@' | b'%' | b'!'))) {
+                    tokens.push(Token::Quoted(Cow::Borrowed(b"")));
+                }
                 at = text.len();
             } else if text.get(end) == Some(&b'\\') {
                 let (content, end) = quoted(text, at, |c| is_blank(c) || is_op(c) || matches!(c, b'(' | b'[' | b'"'));

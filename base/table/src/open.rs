@@ -135,7 +135,7 @@ fn open_type(spec: &str, kind: &str, name: &str, flags: OpenFlags, context: &Con
         "regexp" => Box::new(regexp::Regexp::open(spec, name, flags, context)?),
         "memcache" if flags.no_unauthenticated => return Err(format!("{spec} map is not allowed for security-sensitive data")),
         "socketmap" | "tcp" if flags.no_unauthenticated => {
-            return Err(format!("{spec} map is not allowed for security sensitive data"));
+            return Err(format!("{spec} map is not allowed for security-sensitive data"));
         }
         "socketmap" => Box::new(socketmap::SocketMap::open(spec, name, context)?),
         "static" => Box::new(text::Static::open(spec, name, flags)?),

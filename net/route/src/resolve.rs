@@ -44,7 +44,10 @@ impl Router {
         let domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
         let sound = is_local || domain::is_mail_domain(domain.as_bstr(), self.utf8);
         let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
-        let recipient = {
+        let recipient = if !sound && address.as_bytes().starts_with(b"@") && address.as_bytes().contains(&b':') {
+            // What looks like a source route is shown as it is.
+            address.clone()
+        } else {
             let mut text = local;
             text.push(b'@');
             text.extend_from_slice(&domain);

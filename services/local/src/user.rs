@@ -72,10 +72,7 @@ impl Delivery<'_> {
         }
         let command = match self.local.mailbox_command_maps.find(name.as_bstr()) {
             Ok(command) => command,
-            Err(error) => {
-                warn!(self.local.log, "{error}");
-                return self.failed(target, "4.3.0", "mailbox_command_maps lookup failure");
-            }
+            Err(_) => return self.failed(target, "4.3.0", "mailbox_command_maps lookup failure"),
         };
         let p = &self.local.parameters;
         if let Some(command) = command {
