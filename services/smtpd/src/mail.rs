@@ -199,7 +199,8 @@ pub fn open(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> Resu
     let forwarded = session.forwarded();
     let ident = forwarded.and_then(|forwarded| forwarded.ident.as_ref());
     mail.attribute("log_ident", ident.map_or(id.as_bytes(), |ident| ident));
-    let local = forwarded.is_some_and(|forwarded| forwarded.local) || rewrites_as_local(smtpd, settings, session);
+    let said = forwarded.and_then(|forwarded| forwarded.local);
+    let local = said.unwrap_or_else(|| rewrites_as_local(smtpd, settings, session));
     mail.attribute("rewrite_context", if local { b"local" } else { b"remote" });
     if let Some(login) = session.login() {
         mail.attribute("sasl_method", login.method.as_bytes());

@@ -416,14 +416,14 @@ impl Client {
         let optional = |text: Option<&BStr>| text.map_or_else(unavailable, |text| xtext::encode(text));
         let source = |local: bool| BString::from(if local { "LOCAL" } else { "REMOTE" });
         let attributes = match session.forwarded() {
-            Some(Forwarded { name, rfc_address, port, protocol, helo, ident, local, .. }) => [
+            Some(Forwarded { name, rfc_address, port, protocol, helo, ident, local: said, .. }) => [
                 ("NAME", known(name)),
                 ("ADDR", known(rfc_address)),
                 ("PORT", known(port)),
                 ("HELO", optional(helo.as_ref().map(|helo| helo.as_bstr()))),
                 ("IDENT", optional(ident.as_ref().map(|ident| ident.as_bstr()))),
                 ("PROTO", known(protocol)),
-                ("SOURCE", source(*local)),
+                ("SOURCE", source(said.unwrap_or(local))),
             ],
             None => [
                 ("NAME", if client.name_status == NameStatus::Failed { "[TEMPUNAVAIL]".into() } else { known(&client.name) }),

@@ -4,13 +4,13 @@ use crate::arrival::Arrival;
 use crate::ask::ask;
 use crate::limits::{Event, Exceeded, Ticket};
 use crate::mail::{self, Mail};
-use crate::restrictions::{Memory, refuse};
+use crate::restrictions::Memory;
 use crate::settings::Settings;
 use crate::transport::Transport;
 use crate::{Smtpd, proxy, report};
 use bstr::ByteSlice;
 use posthaste_ipc::flush;
-use posthaste_log::{Level, warn};
+use posthaste_log::{Level, info, warn};
 use posthaste_smtp_protocol::server::{self, Check, Lost, Session, Step, Verdict, notice};
 use std::io;
 use std::rc::Rc;
@@ -202,7 +202,9 @@ impl Task<'_> {
             && let Some(free) = self.no_space()
         {
             warn!(self.smtpd.log, "not enough free space in mail queue: {free} bytes < 1.5*message size limit");
-            return Some(refuse("452 4.3.1 Insufficient system storage", notice::RESOURCE));
+            let reply = "452 4.3.1 Insufficient system storage";
+            info!(self.smtpd.log, "{}", self.session.describe_bare("reject", "MAIL", reply));
+            return Some(Verdict::Refuse(server::Refusal { reply: reply.into(), class: notice::RESOURCE, log: false }));
         }
         None
     }

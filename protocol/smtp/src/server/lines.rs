@@ -23,17 +23,22 @@ impl<M: Message> Session<M> {
             _ => None,
         };
         let line = format!("{}: {action}: {place} from {}: {text};", self.queue_id(), self.label());
-        self.with_circumstances(line, recipient)
+        self.with_circumstances(line, self.transaction(), recipient)
+    }
+
+    /// As [`Session::describe`], of a MAIL command whose sender does not count yet.
+    pub fn describe_bare(&self, action: &str, place: &str, text: &str) -> String {
+        let line = format!("{}: {action}: {place} from {}: {text};", self.queue_id(), self.label());
+        self.with_circumstances(line, None, None)
     }
 
     /// `action: PLACE: text; from=<…> …`: the lines about what a filter in front of the queue said.
     pub fn describe_outcome(&self, action: &str, text: &str) -> String {
         let recipient = self.transaction().and_then(|transaction| transaction.first_recipient.as_ref());
-        self.with_circumstances(format!("{action}: {}: {};", self.place, printable(text.as_bytes())), recipient)
+        self.with_circumstances(format!("{action}: {}: {};", self.place, printable(text.as_bytes())), self.transaction(), recipient)
     }
 
-    fn with_circumstances(&self, mut line: String, recipient: Option<&Address>) -> String {
-        let transaction = self.transaction();
+    fn with_circumstances(&self, mut line: String, transaction: Option<&Transaction<M>>, recipient: Option<&Address>) -> String {
         if let Some(transaction) = transaction {
             line.push_str(" from=<");
             line.push_str(&self.shown(&transaction.sender));

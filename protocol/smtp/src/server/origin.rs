@@ -35,8 +35,10 @@ pub struct Forwarded {
     pub helo: Option<BString>,
     /// Queue id upstream.
     pub ident: Option<BString>,
-    /// The message originated on the host upstream.
-    pub local: bool,
+    /// Whether the message originated on the host upstream, when `SOURCE` said so.
+    pub local: Option<bool>,
+    /// Something was said of the client, if only that it is unknown.
+    pub client: bool,
 }
 
 const UNKNOWN: &str = "unknown";
@@ -52,7 +54,8 @@ impl Default for Forwarded {
             protocol: unknown(),
             helo: None,
             ident: None,
-            local: false,
+            local: None,
+            client: false,
         }
     }
 }
@@ -94,7 +97,12 @@ impl<M: Message> Session<M> {
             if let Some(ident) = &forwarded.ident {
                 line.push_str(&format!(", orig_queue_id={}", lines::printable(ident)));
             }
-            line.push_str(&format!(", orig_client={}[{}]", forwarded.name, forwarded.address));
+            if forwarded.client {
+                line.push_str(&format!(", orig_client={}", forwarded.name));
+                if forwarded.address != UNKNOWN {
+                    line.push_str(&format!("[{}]", forwarded.address));
+                }
+            }
         }
         line
     }
@@ -171,6 +179,7 @@ impl<M: Message> Session<M> {
                 Ok(pair) => pair,
                 Err(reply) => return self.fail(reply),
             };
+            forwarded.client |= !matches!(name.as_slice(), b"IDENT" | b"SOURCE");
             let text = |value: &Value| given(value).map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
             let good = match name.as_slice() {
                 b"NAME" => set_name(&value, &mut forwarded.name, &mut NameStatus::default()),
@@ -193,11 +202,11 @@ impl<M: Message> Session<M> {
                 }
                 b"SOURCE" => match &value {
                     Value::Given(text) if text.eq_ignore_ascii_case(b"LOCAL") => {
-                        forwarded.local = true;
+                        forwarded.local = Some(true);
                         Ok(())
                     }
                     Value::Given(text) if text.eq_ignore_ascii_case(b"REMOTE") => {
-                        forwarded.local = false;
+                        forwarded.local = Some(false);
                         Ok(())
                     }
                     Value::Given(text) => Err(text.clone()),
