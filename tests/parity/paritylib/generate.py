@@ -1,109 +1,8 @@
 """Random scenarios for the differential fuzzer: a configuration, then SMTP sessions that are right for the most part.
 
-Everything comes from the seed: the same seed gives the same text.  Values on which Postfix 3.7 and 3.11 differ are not drawn."""
-import random
-
-CLIENTS = ["192.0.2.10", "192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13", "198.51.100.10", "203.0.113.10"]
-DOMAINS = ["example.com", "example.com", "mail.example.com", "localhost", "example.org", "example.org", "sub.example.org", "example.net",
-           "sub.example.net", "virtual.example", "boxes.example", "nosuch.example", "nullmx.example", "badmx.example", "servfail.example",
-           "numericmx.example", "EXAMPLE.Org", "[192.0.2.1]", "[192.0.2.20]", "[IPv6:2001:db8::1]", "[127.0.0.1", "1.2.3.4", "a..b", "-x.example",
-           "under_score.example", "example.org.", "unqualified"]
-LOCALS = ["alice", "alice", "bob", "carol", "dave", "root", "postmaster", "abuse", "nobody", "nosuch", "alice+ext", "bob+a+b", "Alice", "user",
-          "info", "box", "friend", "spammer", "a.b", "owner-list", '"quoted user"', '"al ice"@odd', "x%example.net", "uucp!user", "a@b", ".dot", "dot..dot", "MAILER-DAEMON"]
-HELOS = ["client.example.org", "mx.example.org", "x", "localhost", "mail.example.com", "[192.0.2.10]", "[1.2.3.444]", "1.2.3.4", "bad_name.example",
-         "nosuch.example", "example.org", "evil.example", "sub.evil.example", "a b", "-bad.example", "", "servfail.example", "[IPv6:2001:db8::10]", "dot.", ".dot", "x" * 70 + ".example"]
-ACTIONS = ["OK", "RELAY", "1", "DUNNO", "REJECT", "REJECT no way", "REJECT 5.7.9 own code", "DEFER", "DEFER later please", "DEFER_IF_PERMIT", "DEFER_IF_PERMIT maybe not",
-           "DEFER_IF_REJECT", "DEFER_IF_REJECT hm", "550 no", "550 5.1.1 nope", "450 4.2.0 wait", "450 wait", "554", "521 5.7.1 go away", "DISCARD", "DISCARD gone",
-           "HOLD", "HOLD look", "INFO", "INFO told", "WARN", "WARN careful", "PREPEND X-Access: yes", "PREPEND nothing", "REDIRECT bob@example.com", "REDIRECT bob",
-           "BCC carol@example.com", "FILTER discard:filtered", "FILTER nothing", "permit", "reject", "defer", "strict", "reject_unauth_destination", "permit_mynetworks, reject",
-           "reject_unknown_sender_domain", "nonsense", "ok but not only", "5xx", "200", "4.7.1 x", "warn_if_reject reject", "defer_if_permit"]
-CLIENT_KEYS = ["192.0.2.10", "192.0.2", "192.0", "192.0.2.11", "198.51.100", "203.0.113.10", "client.example.org", ".example.org", "example.org", "example.net", "unknown", "127.0.0.1"]
-HELO_KEYS = ["client.example.org", "evil.example", ".evil.example", "example.org", "x", "localhost", "[192.0.2.10]", "1.2.3.4"]
-ADDRESS_KEYS = ["alice@example.com", "bob@", "example.com", "example.org", ".example.org", "sub.example.org", "<>", "spammer@example.org", "friend@", "postmaster@", "alice+ext@example.com",
-                "nosuch@", "virtual.example", "org", "example.net", "user@[192.0.2.1]", "root@", "info@virtual.example"]
-HOST_KEYS = ["mx.example.org", "192.0.2.20", "192.0.2", "mx.example.net", "127.0.0.1", "localhost", "example.org", "ns.example.org", "192.0.2.21", "example"]
-
-GENERIC = ["permit_mynetworks", "permit", "reject", "defer", "defer_if_permit", "defer_if_reject", "warn_if_reject reject", "permit_inet_interfaces", "reject_plaintext_session",
-           "reject_multi_recipient_bounce", "reject_unauth_pipelining", "strict"]
-CLIENT = ["reject_unknown_client_hostname", "reject_unknown_reverse_client_hostname", "reject_unknown_forward_client_hostname", "reject_rbl_client bl.example", "reject_rbl_client bl.example=127.0.0.[2..3]",
-          "reject_rhsbl_client dbl.example", "reject_rhsbl_reverse_client dbl.example", "permit_dnswl_client wl.example", "permit_rhswl_client wl.example",
-          "check_client_access T:client", "check_reverse_client_hostname_access T:client", "check_client_mx_access T:host", "check_client_ns_access T:host", "check_client_a_access T:host",
-          "check_reverse_client_hostname_a_access T:host", "warn_if_reject reject_unknown_client_hostname"]
-HELO = ["reject_invalid_helo_hostname", "reject_non_fqdn_helo_hostname", "reject_unknown_helo_hostname", "reject_rhsbl_helo dbl.example", "check_helo_access T:helo", "check_helo_mx_access T:host",
-        "check_helo_a_access T:host", "check_helo_ns_access T:host", "warn_if_reject reject_non_fqdn_helo_hostname"]
-SENDER = ["reject_non_fqdn_sender", "reject_unknown_sender_domain", "reject_unlisted_sender", "reject_rhsbl_sender dbl.example", "check_sender_access T:address", "check_sender_mx_access T:host",
-          "check_sender_a_access T:host", "check_sender_ns_access T:host", "warn_if_reject reject_unlisted_sender", "reject_sender_login_mismatch", "permit_sasl_authenticated"]
-RECIPIENT = ["permit_auth_destination", "permit_mx_backup", "reject_unauth_destination", "defer_unauth_destination", "reject_non_fqdn_recipient", "reject_unknown_recipient_domain",
-             "reject_unlisted_recipient", "reject_rhsbl_recipient dbl.example", "check_recipient_access T:address", "check_recipient_mx_access T:host", "check_recipient_a_access T:host",
-             "check_recipient_ns_access T:host", "warn_if_reject reject_unlisted_recipient", "reject_multi_recipient_bounce"]
-
-SETTINGS = {
-    "smtpd_delay_reject": ["no"],
-    "smtpd_helo_required": ["yes"],
-    "strict_rfc821_envelopes": ["yes"],
-    "disable_vrfy_command": ["yes"],
-    "smtpd_reject_unlisted_sender": ["yes"],
-    "smtpd_reject_unlisted_recipient": ["no"],
-    "soft_bounce": ["yes"],
-    "access_map_reject_code": ["559", "454"],
-    "access_map_defer_code": ["451", "550"],
-    "reject_code": ["577"],
-    "invalid_hostname_reject_code": ["450"],
-    "non_fqdn_reject_code": ["454"],
-    "unknown_address_reject_code": ["550"],
-    "unknown_hostname_reject_code": ["550"],
-    "unknown_client_reject_code": ["550"],
-    "unknown_local_recipient_reject_code": ["450"],
-    "relay_domains_reject_code": ["551"],
-    "maps_rbl_reject_code": ["451"],
-    "multi_recipient_bounce_reject_code": ["551"],
-    "unknown_helo_hostname_tempfail_action": ["defer"],
-    "unknown_address_tempfail_action": ["defer"],
-    "reject_tempfail_action": ["defer"],
-    "access_map_defer_code ": ["451"],
-    "smtpd_null_access_lookup_key": ["null"],
-    "parent_domain_matches_subdomains": ["", "smtpd_access_maps"],
-    "recipient_delimiter": ["", "+-", "-"],
-    "smtpd_reject_footer": [r"\c. See http://example.com/$client_address", "For help, call $recipient_domain"],
-    "message_size_limit": ["1200"],
-    "smtpd_recipient_limit": ["2", "3"],
-    "smtpd_discard_ehlo_keywords": ["dsn, vrfy", "pipelining, chunking", "8bitmime,smtputf8"],
-    "allow_percent_hack": ["no"],
-    "swap_bangpath": ["no"],
-    "allow_untrusted_routing": ["yes"],
-    "resolve_dequoted_address": ["no"],
-    "resolve_null_domain": ["yes"],
-    "resolve_numeric_domain": ["yes"],
-    "append_at_myorigin": ["yes"],
-    "allow_min_user": ["yes"],
-    "smtputf8_enable": ["no"],
-    "enable_original_recipient": ["no"],
-    "always_bcc": ["dave@example.com"],
-    "show_user_unknown_table_name": ["no"],
-    "plaintext_reject_code": ["455"],
-    "smtpd_noop_commands": ["XNOP, VRFY"],
-    "smtpd_forbidden_commands": ["CONNECT, GET, JUNK"],
-    "smtpd_log_access_permit_actions": ["static:all"],
-    "smtpd_junk_command_limit": ["3"],
-    "smtpd_hard_error_limit": ["4"],
-    "local_header_rewrite_clients": ["", "static:all"],
-    "remote_header_rewrite_domain": ["domain.invalid"],
-    "masquerade_domains": ["example.com", "!sub.example.org example.org"],
-    "canonical_maps": ["inline:{ alice=Alice.Example, {spammer@example.org=renamed@example.net} }", "regexp:{ {/^(.*)@sub\\.(.*)$$/ $$1@$$2} }"],
-    "sender_canonical_maps": ["inline:{ bob=robert }"],
-    "virtual_alias_maps": ["inline:{ {info@example.com=alice,bob}, {@all.example=carol}, {user=dave@example.com} } hash:/etc/postfix/virtual", "hash:/etc/postfix/virtual static:carol"],
-    "recipient_bcc_maps": ["inline:{ {alice@example.com=dave} }"],
-    "sender_bcc_maps": ["inline:{ {friend@example.org=dave} }"],
-    "relocated_maps": ["inline:{ {nosuch@example.com=elsewhere@example.net}, {bob=gone} }"],
-    "header_checks": ["regexp:{ {/^Subject: .*bad/ REJECT bad subject} {/^X-Drop/ IGNORE} {/^X-Hold/ HOLD held} {/^X-Add/ PREPEND X-New: added} }",
-                      "regexp:{ {/^Subject: (.*)$$/ REPLACE Subject: [new] $$1} {/^To:/ INFO seen} {/^X-Drop/ DISCARD} }"],
-    "body_checks": ["regexp:{ {/forbidden/ REJECT words} {/warned/ WARN hm} {/gone/ IGNORE} {/^x=/ REPLACE y} }"],
-    "strict_7bit_headers": ["yes"],
-    "strict_8bitmime": ["yes"],
-    "undisclosed_recipients_header": ["To: nobody:;"],
-    "always_add_missing_headers": ["yes"],
-}
-CODES = {"access_map_reject_code", "relay_domains_reject_code"}
+Everything comes from the seed: the same seed gives the same text."""
+from . import vocabulary as words
+from .draw import Draw, main_cf
 
 BASE = '''"""generated by tests/parity/fuzz, seed %(seed)s"""
 dns("""
@@ -122,8 +21,14 @@ dns("""
     sub.example.org.dbl.example A 127.0.1.2 nptr
     example.net.dbl.example A 127.0.1.3 nptr
     evil.example.dbl.example A 127.0.1.2 nptr
+    other.example.net.wl.example A 127.0.0.2 nptr
     example.net MX 20 mail.example.com
     backup.example MX 20 mail.example.com
+    backup.example MX 10 mx.example.org
+    localmx.example MX 10 localhost
+    alias.example CNAME example.org
+    error.example A 192.0.2.20
+    moved.example A 192.0.2.20
     sub.example.net MX 5 localhost
     localhost A 127.0.0.1 nptr
     mail.example.com A 192.0.2.1
@@ -134,168 +39,212 @@ postmap("hash:/etc/postfix/virtual", """
     user@virtual.example    nosuch@example.com, bob+list
     loop@virtual.example    loop@virtual.example
     box@virtual.example     box@boxes.example
+    list@virtual.example    alice, bob, carol@example.com
 """)
 '''
 
-MAIN = """\
-    virtual_alias_domains = virtual.example
-    virtual_alias_maps = hash:/etc/postfix/virtual
-    virtual_mailbox_domains = boxes.example
-    virtual_mailbox_maps = inline:{ {box@boxes.example=box}, {info@boxes.example=info/} }
-    virtual_transport = discard:virtual
-    local_transport = local
-    default_transport = discard:default
-    relay_transport = discard:relay
-    relay_domains = example.org
-    notify_classes =
-    smtpd_soft_error_limit = 1000
-    smtpd_error_sleep_time = 0
-    smtpd_restriction_classes = strict
-    strict = reject_unknown_sender_domain, reject_non_fqdn_recipient
-    smtpd_client_connection_rate_limit = 0
-"""
+MAIN = {
+    "virtual_alias_domains": "virtual.example",
+    "virtual_alias_maps": "hash:/etc/postfix/virtual",
+    "virtual_mailbox_domains": "boxes.example",
+    "virtual_mailbox_maps": "inline:{ {box@boxes.example=box}, {info@boxes.example=info/} }",
+    "virtual_transport": "discard:virtual",
+    "local_transport": "local",
+    "default_transport": "discard:default",
+    "relay_transport": "discard:relay",
+    "relay_domains": "example.org",
+    "notify_classes": "",
+    "smtpd_soft_error_limit": "1000",
+    "smtpd_error_sleep_time": "0",
+    "smtpd_restriction_classes": "strict, loose, nested",
+    "strict": "reject_unknown_sender_domain, reject_non_fqdn_recipient",
+    "loose": "permit_mynetworks, check_client_access inline:{{192.0.2.10=OK}}, check_sender_access inline:{{friend@example.org=DEFER_IF_REJECT friend},{example.net=permit}}",
+    "nested": "warn_if_reject strict, loose, reject_non_fqdn_sender",
+    "smtpd_client_connection_rate_limit": "0",
+}
+
+# What is left in the queue, whatever the order: the files' names are normalised.
+QUEUE = "cd /var/spool/postfix; for f in $(find hold deferred -type f); do postcat $f; done"
+# Attributes of a policy request that a session decides.
+ATTRIBUTES = "request protocol_state protocol_name client_address client_name reverse_client_name helo_name sender recipient recipient_count queue_id etrn_domain policy_context"
 
 
-class Generator:
+class Generator(Draw):
+    """One configuration and its sessions."""
+
     def __init__(self, seed):
-        self.r = random.Random(seed)
-        self.seed = seed
+        super().__init__(seed, "sessions")
         self.tables = []
         self.end_of_data = False
+        self.xclient = False
 
-    def some(self, choices, low, high):
-        return self.r.sample(choices, min(len(choices), self.r.randint(low, high)))
+    # ------------------------------------------------------------- configuration
 
-    def chance(self, percent):
-        return self.r.random() * 100 < percent
+    def table(self, kind):
+        rows = [(key, self.one(words.ACTIONS)) for key in self.some(words.KEYS[kind], 1, 7)]
+        name = f"{kind}{len(self.tables)}"
+        self.tables.append((name, rows))
+        return f"hash:/etc/postfix/{name}"
+
+    def restrictions(self, *groups):
+        choices = [word for group in groups for word in group]
+        out = []
+        for text in self.several(choices, 1, 4):
+            if "T:" in text:
+                head, kind = text.split("T:")
+                text = head + self.table(kind)
+            out.append(text)
+        return ", ".join(out)
+
+    def configuration(self):
+        client, helo, sender, recipient = words.CLIENT, words.HELO, words.SENDER, words.RECIPIENT
+        generic = words.GENERIC
+        rows = dict(MAIN)
+        lists = [
+            ("client", 45, [client, client, generic], ""),
+            ("helo", 40, [helo, helo, client, generic], ""),
+            ("sender", 50, [sender, sender, helo, client, generic], ""),
+            ("recipient", 70, [recipient, recipient, recipient, sender, helo, client, generic], ", reject_unauth_destination"),
+            ("relay", 25, [recipient, generic], ", reject_unauth_destination"),
+            ("data", 20, [recipient, sender, generic], ""),
+            ("end_of_data", 20, [sender, client, generic], ""),
+            ("etrn", 20, [words.ETRN, client, helo, generic], ""),
+        ]
+        for name, percent, groups, end in lists:
+            if self.chance(percent):
+                rows[f"smtpd_{name}_restrictions"] = self.restrictions(*groups) + end
+        self.end_of_data = "smtpd_end_of_data_restrictions" in rows
+        self.xclient = self.chance(15)
+        if self.xclient:
+            rows["smtpd_authorized_xclient_hosts"] = rows["smtpd_authorized_xforward_hosts"] = "192.0.2.8/29"
+        return rows | self.settings(words.SETTINGS, 0, 7)
+
+    # ------------------------------------------------------------- commands
 
     def address(self):
         kind = self.r.random()
         if kind < 0.03:
             return ""
         if kind < 0.08:
-            return self.r.choice(LOCALS)
-        if kind < 0.11:
-            return self.r.choice(["@example.org:alice@example.com", "@a,@b:bob@example.com", "@example.org", "alice@", "<alice@example.com>", "a b@example.com",
-                                  "alice@example.com@example.net", '""@example.com', "é@example.com", "alice@é.example", "x" * 80 + "@example.com", "alice @example.com", "alice(c)@example.com",
-                                  "a\\b@example.com", "alice@example.com.", "!bang@example.com", "alice%example.org@example.com", "user%example.net", "host!user@example.com", "a,b@example.com", "a:b@example.com", "-x@example.com"])
+            return self.one(words.LOCALS)
+        if kind < 0.13:
+            return self.one(words.ODD_ADDRESSES)
         if kind < 0.55:
-            return self.r.choice(["alice@example.com", "bob@example.com", "carol@example.com", "info@virtual.example", "user@virtual.example", "box@boxes.example", "friend@example.org", "x@example.org"])
-        return self.r.choice(LOCALS) + "@" + self.r.choice(DOMAINS)
-
-    def table(self, kind):
-        keys = {"client": CLIENT_KEYS, "helo": HELO_KEYS, "address": ADDRESS_KEYS, "host": HOST_KEYS}[kind]
-        rows = [(k, self.r.choice(ACTIONS)) for k in self.some(keys, 1, 7)]
-        name = f"{kind}{len(self.tables)}"
-        self.tables.append((name, rows))
-        return f"hash:/etc/postfix/{name}"
-
-    def restriction(self, choices):
-        text = self.r.choice(choices)
-        if "T:" in text:
-            head, kind = text.split("T:")
-            text = head + self.table(kind)
-        return text
-
-    def restrictions(self, *groups):
-        choices = []
-        for g in groups:
-            choices += g
-        return ", ".join(self.restriction(choices) for _ in range(self.r.randint(1, 4)))
-
-    def configuration(self):
-        rows = []
-        if self.chance(45):
-            rows.append("smtpd_client_restrictions = " + self.restrictions(CLIENT, CLIENT, GENERIC[:5]))
-        if self.chance(40):
-            rows.append("smtpd_helo_restrictions = " + self.restrictions(HELO, HELO, CLIENT, GENERIC))
-        if self.chance(50):
-            rows.append("smtpd_sender_restrictions = " + self.restrictions(SENDER, SENDER, HELO, GENERIC))
-        if self.chance(70):
-            rows.append("smtpd_recipient_restrictions = " + self.restrictions(RECIPIENT, RECIPIENT, RECIPIENT, SENDER, HELO, CLIENT, GENERIC) + ", reject_unauth_destination")
-        if self.chance(25):
-            rows.append("smtpd_relay_restrictions = " + self.restrictions(RECIPIENT, GENERIC) + ", reject_unauth_destination")
-        if self.chance(20):
-            rows.append("smtpd_data_restrictions = " + self.restrictions(RECIPIENT, SENDER, GENERIC))
-        self.end_of_data = self.chance(20)
-        if self.end_of_data:
-            rows.append("smtpd_end_of_data_restrictions = " + self.restrictions(SENDER, CLIENT, GENERIC))
-        for name in self.some(sorted(SETTINGS), 0, 6):
-            rows.append(f"{name.strip()} = {self.r.choice(SETTINGS[name])}")
-        return rows
+            return self.one(words.COMMON_ADDRESSES)
+        return self.one(words.LOCALS) + "@" + self.one(words.DOMAINS)
 
     def helo(self):
-        verb = self.r.choice(["EHLO", "EHLO", "EHLO", "HELO", "ehlo"])
-        return f"{verb} {self.r.choice(HELOS[:1] * 12 + HELOS)}".rstrip()
+        verb = self.one(["EHLO", "EHLO", "EHLO", "HELO", "ehlo"])
+        return f"{verb} {self.one(words.HELOS[:1] * 12 + words.HELOS)}".rstrip()
 
     def mail(self):
-        a = self.r.choice(["s@example.org", "friend@example.org", "alice@example.com", self.address(), self.address()])
-        text = self.r.choice(["MAIL FROM:<%s>"] * 14 + ["MAIL FROM: <%s>", "mail from:<%s>", "MAIL FROM:%s", "MAIL FROM <%s>", "MAIL FROM:<%s> junk", "MAIL FROM:<%s", "MAIL %s"]) % a
-        if self.chance(25):
-            text += " " + " ".join(self.some(["SIZE=100", "SIZE=100", "SIZE=99999999999", "SIZE=x", "BODY=8BITMIME", "BODY=7BIT", "BODY=BINARY", "SMTPUTF8", "RET=FULL", "RET=HDRS", "RET=x",
-                                              "ENVID=abc", "ENVID=a+2Bb", "ENVID=a+b", "AUTH=<>", "FOO=BAR", "SIZE=1300", "ENVID=x ENVID=y", "smtputf8", "BODY=8bitmime"], 1, 3))
-        return text
+        a = self.one(["s@example.org", "friend@example.org", "alice@example.com", self.address(), self.address()])
+        text = self.one(["MAIL FROM:<%s>"] * 14 + ["MAIL FROM: <%s>", "mail from:<%s>", "MAIL FROM:%s", "MAIL FROM <%s>", "MAIL FROM:<%s> junk", "MAIL FROM:<%s", "MAIL %s"]) % a
+        return text + (" " + " ".join(self.some(words.MAIL_OPTIONS, 1, 3)) if self.chance(25) else "")
 
     def rcpt(self):
-        a = self.r.choice(["alice@example.com", self.address(), self.address(), self.address()])
-        text = self.r.choice(["RCPT TO:<%s>"] * 16 + ["RCPT TO: <%s>", "rcpt to:<%s>", "RCPT TO:%s", "RCPT TO <%s>", "RCPT TO:<%s> junk", "RCPT <%s>"]) % a
-        if self.chance(15):
-            text += " " + " ".join(self.some(["NOTIFY=NEVER", "NOTIFY=SUCCESS", "NOTIFY=FAILURE,DELAY", "NOTIFY=NEVER,SUCCESS", "NOTIFY=x", "ORCPT=rfc822;a@b", "ORCPT=rfc822;a+20b@c", "ORCPT=nothing",
-                                              "ORCPT=utf-8;x@y", "FOO", "NOTIFY="], 1, 2))
-        return text
+        a = self.one(["alice@example.com", self.address(), self.address(), self.address()])
+        text = self.one(["RCPT TO:<%s>"] * 16 + ["RCPT TO: <%s>", "rcpt to:<%s>", "RCPT TO:%s", "RCPT TO <%s>", "RCPT TO:<%s> junk", "RCPT <%s>"]) % a
+        return text + (" " + " ".join(self.some(words.RCPT_OPTIONS, 1, 2)) if self.chance(15) else "")
 
     def odd(self):
-        return self.r.choice(["NOOP", "NOOP x", "RSET", "RSET", "RSET x", "VRFY alice", "VRFY alice@example.com", "VRFY nosuch@example.com", "VRFY", "VRFY <bob@example.org>", "HELP", "EXPN list", "JUNK", "XNOP", "GET / HTTP/1.0",
-                              "", "DATA", "BDAT x", "ETRN example.org", "ETRN nosuch.example", "ETRN", "ETRN #x", "ETRN a b", "STARTTLS", "AUTH PLAIN AGEAYg==", "QUIT now", "MAIL", "RCPT", "Subject: x", "XCLIENT ADDR=1.2.3.4", "XFORWARD NAME=x",
-                              "MAIL FROM:<>", self.helo(), self.mail(), self.rcpt(), "DATA x", "VRFY a b", "VRFY alice SMTPUTF8", "x" * 300])
+        kind = self.r.random()
+        if kind < 0.1:
+            return ['!raw "' + self.one(words.RAW_COMMANDS).decode() + '"', "!read"]
+        if kind < 0.2:
+            return [self.helo()]
+        if kind < 0.3:
+            return [self.one([self.mail, self.rcpt])()]
+        return [self.one(words.ODD_COMMANDS)]
+
+    def proxied(self):
+        """What a filter in front of the server says."""
+        if self.chance(60):
+            return ["XCLIENT " + " ".join(self.some(words.XCLIENT, 1, 4)), self.helo()]
+        return ["XFORWARD " + " ".join(self.some(words.XFORWARD, 1, 4)) for _ in range(self.r.randint(1, 2))]
 
     def message(self):
-        rows = [f"Subject: test {self.r.randint(1, 9)}{self.r.choice(['', '', ' bad', ' é'])}"]
-        rows += self.some(["From: Alice <alice@example.com>", "From: bob", "To: alice", "To: alice@example.com, Bob <bob@sub.example.org>", "Cc: <carol@example.com>", "X-Drop: 1", "X-Hold: 1", "X-Add: 1",
-                           "Message-Id: <x@y>", "Date: Mon, 1 Jan 2024 00:00:00 +0000", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "Resent-From: bob@example.com",
-                           "To: a long,", "\tfolded@example.com,", "\tlist@example.org", "Sender: root", "Bcc: dave@example.com", "Return-Path: <x@y>", "Received: from x by y; z", "Delivered-To: alice@example.com",
-                           "bad header", "Reply-To: \"A B\" <a@b>, c (comment)", "Errors-To: alice", "From alice Mon Jan  1 00:00:00 2024", "To: Group: alice, bob@x;"], 0, 5)
+        rows = [f"Subject: test {self.r.randint(1, 9)}{self.one(['', '', ' bad', ' é'])}"]
+        rows += self.some(words.HEADERS, 0, 5)
         if self.chance(95):
-            rows.append("")
-            rows += self.some(["Hello", "forbidden", "warned", "gone", "x=1", "..dots", "é 8-bit", "y" * 200, "From here", "", "--x", " ", "z" * 1100], 0, 4)
+            rows += [""] + self.some(words.BODY, 0, 4)
         return rows
 
+    def chunks(self):
+        """BDAT in its right order, or with something else in between."""
+        body = "\r\n".join(self.message()).encode() + b"\r\n" * self.chance(90)
+        cuts = sorted(self.r.randint(0, len(body)) for _ in range(self.one([0, 0, 0, 1, 1, 2])))
+        pieces = [body[start:end] for start, end in zip([0] + cuts, cuts + [len(body)])]
+        rows, disturbed = [], False
+        for n, piece in enumerate(pieces):
+            last = n == len(pieces) - 1 and self.chance(95)
+            size = len(piece) + (self.one([-1, -2, 5]) if self.chance(3) and len(piece) > 2 else 0)
+            command = b"BDAT %d%s\r\n" % (size, b" LAST" * last)
+            rows += ["!raw " + repr(command + piece)[1:], "!read"]
+            if self.chance(8):
+                disturbed = True
+                rows += self.one([["DATA"], ["RSET"], [self.rcpt()], [self.mail()], ["NOOP"], [self.helo()], self.odd(), ["BDAT 0"], ["BDAT 0 LAST"]])
+        # Postfix 3.7 ends with signal 11 when a chunk comes after the one that ended a refused message.
+        return rows + ["RSET"] * disturbed
+
     def data(self):
-        if self.chance(15):
-            body = "\r\n".join(self.message()).encode() + b"\r\n"
-            cut = self.r.randint(0, len(body)) if self.chance(40) else 0
-            chunks = [b"BDAT %d\r\n" % cut + body[:cut]] * bool(cut) + [b"BDAT %d LAST\r\n" % (len(body) - cut) + body[cut:]]
-            return [row for chunk in chunks for row in ("!raw " + repr(chunk)[1:], "!read")]
+        if self.chance(18):
+            return self.chunks()
+        if self.chance(6):
+            # Line ends that are none, dots that are none.
+            body = "\r\n".join(self.message() + self.one([["\n.\n"], ["a\n.\r"], ["\r.\r"], [".x"], ["a\r"], ["\x00"], ["a\nb"]])).encode()
+            return ["DATA", "!raw " + repr(body + b"\r\n.\r\n")[1:], "!read"]
         return ["DATA"] + [x if not x.startswith(".") or x.startswith("..") else "." + x for x in self.message()] + ["."]
+
+    def transaction(self):
+        rows = []
+        if self.chance(8):
+            rows += self.odd()
+        if self.chance(10):
+            # In one go (RFC 2920).
+            group = ["RSET"] * self.chance(15) + [self.mail()] + [self.rcpt() for _ in range(self.r.randint(1, 3))] + ["DATA"] * self.chance(60)
+            rows += ["& " + row for row in group[:-1]] + group[-1:]
+            if group[-1] == "DATA":
+                rows += self.message() + ["."]
+                return [row if not row.startswith("!") else " " + row for row in rows]
+        else:
+            rows.append(self.mail())
+            if self.chance(6):
+                rows += self.odd()
+            rows += [self.rcpt() for _ in range(self.one([1, 1, 2, 2, 3, 4]))]
+        if self.chance(8):
+            rows += self.odd()
+        if self.chance(75):
+            # What a refusal at the end of data leaves behind is a deliberate difference (docs/differences.md).
+            rows += self.data() + ["RSET"] * self.end_of_data
+        elif self.chance(50):
+            rows.append("RSET")
+        return rows
 
     def session(self):
         rows = []
         if self.chance(94):
             rows.append(self.helo())
-        for _ in range(self.r.choice([1, 1, 1, 2])):
-            if self.chance(8):
-                rows.append(self.odd())
-            rows.append(self.mail())
-            if self.chance(6):
-                rows.append(self.odd())
-            rows += [self.rcpt() for _ in range(self.r.choice([1, 1, 2, 2, 3, 4]))]
-            if self.chance(8):
-                rows.append(self.odd())
-            if self.chance(75):
-                # What a refusal at the end of data leaves behind is a deliberate difference (docs/differences.md).
-                rows += self.data() + ["RSET"] * self.end_of_data
-            elif self.chance(50):
-                rows.append("RSET")
+        if self.xclient and self.chance(70):
+            rows += self.proxied()
+        for _ in range(self.one([1, 1, 1, 2])):
+            rows += self.transaction()
         if self.chance(90):
             rows.append("QUIT")
         return rows
 
+    # ------------------------------------------------------------- the whole
+
     def scenario(self, sessions):
-        main = MAIN + "".join("    %s\n" % row for row in self.configuration())
-        talks = [(self.session(), self.r.choice(CLIENTS)) for _ in range(sessions)]
-        rows = [BASE % {"seed": self.seed}, f"main({main!r})"]
+        main = self.configuration()
+        talks = [(self.session(), self.one(words.CLIENTS)) for _ in range(sessions)]
+        decisions = {who: self.one(words.ACTIONS) for who in self.some(words.COMMON_ADDRESSES + ["192.0.2.11", "198.51.100.10", "END-OF-MESSAGE", "DATA", "*"], 1, 6)}
+        asks = "127.0.0.1:9000" in "".join(main.values())
+        rows = [BASE % {"seed": self.seed}, f"main({main_cf(main)!r})"]
+        rows += [f'policy("p", "127.0.0.1:9000", {decisions!r})'] * asks
         rows += ["postmap({!r}, {!r})".format("hash:/etc/postfix/" + name, "\n".join(f"{k}  {v}" for k, v in entries)) for name, entries in self.tables]
         rows += ["start()"]
-        rows += ["smtp({!r}, src={!r})".format("\n".join(talk), src) for talk, src in talks]
-        rows += ["settle()"] + [f'mbox("{who}", sort=True)' for who in ("alice", "bob", "carol", "dave")] + ["mailq()"]
+        rows += ["smtp({!r}, src={!r}{})".format("\n".join(talk), src, ', dst="2001:db8::1"' if ":" in src else "") for talk, src in talks]
+        rows += ["settle()"] + [f'mbox("{who}", sort=True)' for who in ("alice", "bob", "carol", "dave")] + ["mailq()", f"sh({QUEUE!r}, sort=True)"]
+        rows += [f'requests("p", {ATTRIBUTES!r})'] * asks
         return "\n".join(rows) + "\n"

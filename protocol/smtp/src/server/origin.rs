@@ -138,7 +138,8 @@ impl<M: Message> Session<M> {
                     }
                     Value::Given(text) if text.eq_ignore_ascii_case(b"SMTP") => Ok(()),
                     Value::Given(text) => Err(text.clone()),
-                    _ => Ok(()),
+                    Value::Unavailable => Err("[UNAVAILABLE]".into()),
+                    Value::TemporarilyUnavailable => Err("[TEMPUNAVAIL]".into()),
                 },
                 b"HELO" => {
                     helo = given(&value).map(|text| lines::neuter(text));
@@ -182,7 +183,7 @@ impl<M: Message> Session<M> {
             forwarded.client |= !matches!(name.as_slice(), b"IDENT" | b"SOURCE");
             let text = |value: &Value| given(value).map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
             let good = match name.as_slice() {
-                b"NAME" => set_name(&value, &mut forwarded.name, &mut NameStatus::default()),
+                b"NAME" => set_name(&value, &mut forwarded.name, &mut NameStatus::default()).map_err(|text| lines::neuter(&text)),
                 b"ADDR" => set_address(&value, &mut forwarded.address).map(|ip| {
                     let prefix = if matches!(ip, Some(IpAddr::V6(_))) { "IPv6:" } else { "" };
                     forwarded.rfc_address = BString::from(format!("{prefix}{}", forwarded.address));
@@ -224,7 +225,7 @@ impl<M: Message> Session<M> {
 }
 
 fn bad_value(name: &BStr, value: &[u8]) -> String {
-    format!("501 5.5.4 Bad {name} syntax: {}", lines::printable(&lines::neuter(value)))
+    format!("501 5.5.4 Bad {name} syntax: {}", lines::printable(value))
 }
 
 /// `NAME=value`: the name in capitals, the value decoded.
@@ -234,11 +235,15 @@ fn attribute(word: &[u8]) -> Result<(BString, Value), &'static str> {
     if name.is_empty() || value.is_empty() {
         return Err(expected);
     }
+    // Before 2.3 values were not encoded.
+    let mut value = xtext::decode(value).unwrap_or_else(|| BString::from(value));
+    // As in Postfix, where it is a C string.
+    let end = value.find_byte(0).unwrap_or(value.len());
+    value.truncate(end);
     let value = match () {
         () if value.eq_ignore_ascii_case(b"[UNAVAILABLE]") => Value::Unavailable,
         () if value.eq_ignore_ascii_case(b"[TEMPUNAVAIL]") => Value::TemporarilyUnavailable,
-        // Before 2.3 values were not encoded.
-        () => Value::Given(xtext::decode(value).unwrap_or_else(|| BString::from(value))),
+        () => Value::Given(value),
     };
     Ok((BString::from(name.to_ascii_uppercase()), value))
 }
@@ -253,7 +258,7 @@ fn given(value: &Value) -> Option<&BString> {
 /// The error is the value, for the reply.
 fn set_name(value: &Value, name: &mut BString, status: &mut NameStatus) -> Result<(), BString> {
     (*name, *status) = match value {
-        Value::Given(text) if text.starts_with(b"[") || !lines::looks_like_host(text) => return Err(text.clone()),
+        Value::Given(text) if text.starts_with(b"[") || !text.is_ascii() || !lines::looks_like_host(text) => return Err(text.clone()),
         Value::Given(text) => (text.clone(), NameStatus::Found),
         Value::Unavailable => (BString::from(UNKNOWN), NameStatus::Missing),
         Value::TemporarilyUnavailable => (BString::from(UNKNOWN), NameStatus::Failed),
@@ -267,7 +272,7 @@ fn set_address(value: &Value, address: &mut BString) -> Result<Option<IpAddr>, B
         *address = BString::from(UNKNOWN);
         return Ok(None);
     };
-    let bad = || text.clone();
+    let bad = || lines::neuter(text);
     let plain = text.to_str().map_err(|_| bad())?;
     let ip = match plain.get(..5) {
         Some(prefix) if prefix.eq_ignore_ascii_case("IPv6:") => IpAddr::V6(plain[5..].parse().map_err(|_| bad())?),
