@@ -4,6 +4,7 @@
 //! the tables that decide where mail goes (ADDRESS_CLASS_README, transport(5), relocated(5)).
 
 mod domain;
+mod literal;
 mod local;
 mod resolve;
 mod rewrite;

@@ -1,6 +1,6 @@
 //! Resolving an address to transport, next hop and recipient: what trivial-rewrite(8) calls a `resolve` request.
 
-use crate::{Class, Route, RouteError, Router, domain, lookup_failure};
+use crate::{Class, Route, RouteError, Router, domain, literal, lookup_failure};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_address::token::{self, Form, Token};
@@ -53,11 +53,8 @@ impl Router {
             text.extend_from_slice(&domain);
             Address::new(text)
         };
-        if !sound
-            && let Some(inner) = domain.strip_prefix(b"[")
-            && let Some(fault) = domain::ipv4_fault(inner.strip_suffix(b"]").unwrap_or(inner).as_bstr())
-        {
-            warn!(self.log, "valid_ipv4_hostaddr: {fault}");
+        if !sound && let Some(fault) = literal::fault(domain.as_bstr()) {
+            warn!(self.log, "{fault}");
         }
         if !sound || bad_text {
             return Ok(Route {

@@ -362,8 +362,8 @@ impl Content {
             Known::Received => self.hops += 1,
             Known::MessageId => {
                 seen.message_id = true;
+                info!(self.profile.log, "{}: message-id={}", self.id(), header.value());
                 let value = header.value().lines().map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b' ');
-                info!(self.profile.log, "{}: message-id={}", self.id(), value.as_bstr());
                 self.envelope.message_id = value.into();
             }
             Known::ResentMessageId => {

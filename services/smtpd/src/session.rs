@@ -171,6 +171,7 @@ impl Task<'_> {
                 if let Some(transaction) = self.session.transaction_mut() {
                     transaction.actions.extend(checked.actions);
                 }
+                self.session.note(checked.trouble);
                 match (check, checked.verdict) {
                     (Check::Etrn, Verdict::Accept) => Box::pin(self.flush_site()).await,
                     (_, verdict) => verdict,

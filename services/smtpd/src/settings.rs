@@ -6,7 +6,7 @@ use posthaste_cleanup_protocol::{Flags, Profile};
 use posthaste_config::{Config, split_list};
 use posthaste_log::Logger;
 use posthaste_service::Fatal;
-use posthaste_smtp_protocol::server::{self, BareNewline, notice};
+use posthaste_smtp_protocol::server::{self, BareNewline, EarlyInput, notice};
 use posthaste_table::{Maps, StringList};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -168,7 +168,7 @@ pub fn protocol(config: &Config, log: &Logger) -> Result<server::Settings, Fatal
             _ => return Err(Fatal(format!("bad parameter value: 'smtpd_forbid_bare_newline = {bare_newline}'"))),
         },
         bare_newline_code: u16::try_from(config.int("smtpd_forbid_bare_newline_reject_code")?).unwrap_or(550),
-        forbid_unauth_pipelining: config.bool("smtpd_forbid_unauth_pipelining")?,
+        early_input: if config.bool("smtpd_forbid_unauth_pipelining")? { EarlyInput::Forbid } else { EarlyInput::Note },
         log_port: config.bool("smtpd_client_port_logging")?,
         hide_client: config.bool("smtpd_hide_client_session")?,
         noop_command: matcher(config, "smtpd_noop_commands")?,

@@ -91,7 +91,7 @@ impl Task {
         let (config, log): (&Config, _) = (&setup.config, &setup.log);
         let protocol = settings::protocol(config, log)?;
         // Nobody reads a transcript: the postmaster is not told of what a local user types. And a file may be the client: it does not wait.
-        let protocol = server::Settings { history: None, forbid_unauth_pipelining: false, relay: false, ..protocol };
+        let protocol = server::Settings { history: None, early_input: server::EarlyInput::Ignore, relay: false, ..protocol };
         // Line ends on a pipe are those of the system, so the rules about bare newlines cannot hold.
         let rules = Rules { discard: keywords::general(config, log)?, bare_newline_excluded: true, ..Rules::default() };
         Ok(Task {

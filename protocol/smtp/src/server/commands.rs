@@ -140,7 +140,8 @@ impl<M: Message> Session<M> {
             return;
         }
         self.pending_esmtp = esmtp;
-        self.former_helo = self.helo.replace(lines::neuter(arguments));
+        // The check of the name, and its refusal, still see it as it was given.
+        self.former_helo = self.helo.replace(arguments.into());
         if self.settings.delay_reject {
             self.greet_back();
         } else {
@@ -149,15 +150,17 @@ impl<M: Message> Session<M> {
     }
 
     fn greet_back(&mut self) {
+        self.helo = self.helo.take().map(|name| lines::neuter(&name));
         // Only now: a HELO that is refused leaves a transaction as it was.
         self.end_transaction();
         self.former_helo = None;
-        self.esmtp = self.pending_esmtp;
-        if self.esmtp {
+        // As in Postfix, HELO does not take back what EHLO gave: the session goes on as ESMTP, in the log and in Received:.
+        self.esmtp |= self.pending_esmtp;
+        if self.pending_esmtp {
             self.trim_history();
         }
         let settings = Rc::clone(&self.settings);
-        if !self.esmtp {
+        if !self.pending_esmtp {
             self.succeed(&format!("250 {}", settings.hostname));
             return;
         }
@@ -276,6 +279,7 @@ impl<M: Message> Session<M> {
             if let Some(value) = value_of(word, "SIZE") {
                 parameters.size = number(value).ok_or("501 5.5.4 Bad message size syntax")?;
                 if parameters.size > i64::MAX as u64 {
+                    self.trouble |= notice::POLICY;
                     return Err("552 5.3.4 Message size exceeds file system imposed limit".into());
                 }
                 // Kept beyond this command, see `announced_size`.
@@ -310,9 +314,8 @@ impl<M: Message> Session<M> {
                 if !offers(keyword::DSN) {
                     return Err("501 5.7.1 DSN support is disabled".into());
                 }
-                // RFC 3461 §4.4: at most 100 characters, of which the decoded ones are printable.
-                let decoded =
-                    xtext::decode(value).filter(|id| !id.is_empty() && value.len() <= 100 && id.iter().all(|c| (b' '..=b'~').contains(c)));
+                // RFC 3461 §4.4: printable when decoded. Its limit of 100 characters is not Postfix's.
+                let decoded = xtext::decode(value).filter(|id| !id.is_empty() && id.iter().all(|c| (b' '..=b'~').contains(c)));
                 match decoded {
                     Some(id) if parameters.envelope_id.is_empty() => parameters.envelope_id = id,
                     _ => return Err("501 5.5.4 Bad ENVID parameter syntax".into()),
@@ -569,6 +572,10 @@ impl<M: Message> Session<M> {
         }
         let address = match address::extract(written, false) {
             Ok(address) if !address.is_empty() => address,
+            // Without its closing bracket it is a name like any other.
+            Err(BadAddress) if written.len() > 1 && written[0] == b'<' && !written.contains(&b'>') && !written[1..].contains(&b'<') => {
+                Address::new(written)
+            }
             _ => return self.bad_address("VRFY", written, "501 5.1.3 Bad recipient address syntax"),
         };
         self.written = BString::from(written);
@@ -623,22 +630,21 @@ fn unsupported(word: &BStr) -> String {
     format!("555 5.5.4 Unsupported option: {}", lines::printable(word))
 }
 
-/// NOTIFY (RFC 3461 §4.1). The error holds the value that is not known, if that is the trouble.
+/// NOTIFY (RFC 3461 §4.1). The error holds the value that is not known, if that is the trouble. As in Postfix, commas may stand where they are not needed.
 fn notify_flags(value: &BStr) -> Result<u8, Option<&BStr>> {
     let mut flags = 0;
-    for word in value.split_str(",") {
+    for word in value.split_str(",").filter(|word| !word.is_empty()) {
         let bit = match () {
             () if word.eq_ignore_ascii_case(b"NEVER") => 1,
             () if word.eq_ignore_ascii_case(b"SUCCESS") => 2,
             () if word.eq_ignore_ascii_case(b"FAILURE") => 4,
             () if word.eq_ignore_ascii_case(b"DELAY") => 8,
-            () if word.is_empty() => return Err(None),
             () => return Err(Some(word.as_bstr())),
         };
         flags |= bit;
     }
     // NEVER stands alone.
-    if flags & 1 != 0 && flags != 1 { Err(None) } else { Ok(flags) }
+    if flags == 0 || flags & 1 != 0 && flags != 1 { Err(None) } else { Ok(flags) }
 }
 
 /// ORCPT (RFC 3461 §4.2, RFC 6533 §3): `type;xtext`, decoded.
@@ -666,7 +672,9 @@ mod tests {
         assert_eq!(notify_flags("SUCCESS,failure,DELAY".into()), Ok(14));
         assert_eq!(notify_flags("NEVER".into()), Ok(1));
         assert_eq!(notify_flags("NEVER,SUCCESS".into()), Err(None));
+        assert_eq!(notify_flags(",SUCCESS,,DELAY,".into()), Ok(10));
         assert_eq!(notify_flags("".into()), Err(None));
+        assert_eq!(notify_flags(",".into()), Err(None));
         assert_eq!(notify_flags("SOMETIMES".into()), Err(Some("SOMETIMES".into())));
     }
 

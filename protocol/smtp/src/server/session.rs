@@ -38,6 +38,8 @@ pub struct Session<M> {
     pub(super) errors: u32,
     pub(super) junk: u32,
     pause: bool,
+    /// Input that came too early was logged.
+    noted_early: bool,
     pub(super) counts: [Count; 16],
     /// Trouble seen, as [`notice`] bits.
     pub(super) trouble: u8,
@@ -145,6 +147,7 @@ impl<M: Message> Session<M> {
             errors: 0,
             junk: 0,
             pause: false,
+            noted_early: false,
             counts: [Count::default(); 16],
             trouble: 0,
             history: Vec::new(),
@@ -242,6 +245,11 @@ impl<M: Message> Session<M> {
     /// A refusal as it will be sent: made temporary if `soft_bounce` wants it.
     pub fn softened(&self, reply: &str) -> String {
         lines::soften(reply, self.settings.soft_bounce)
+    }
+
+    /// A refusal that was only warned of: the postmaster may want to know of it all the same.
+    pub fn note(&mut self, class: u8) {
+        self.trouble |= class;
     }
 
     /// Input that follows the present command, for `reject_unauth_pipelining`.
@@ -431,9 +439,13 @@ impl<M: Message> Session<M> {
             return;
         }
         self.place = self.verb.as_str();
-        if settings.forbid_unauth_pipelining && !following.is_empty() && !self.verb.may_be_pipelined(self.esmtp) {
+        let early = settings.early_input != EarlyInput::Ignore && !following.is_empty() && !self.verb.may_be_pipelined(self.esmtp);
+        if early && !self.noted_early {
+            self.noted_early = true;
             let shown = words::escape(&following[..following.len().min(100)]);
             self.log(Level::Info, format!("improper command pipelining after {} from {}: {shown}", self.place, self.label()));
+        }
+        if early && settings.early_input == EarlyInput::Forbid {
             self.reply("554 5.5.0 Error: SMTP protocol synchronization");
             self.trouble |= notice::PROTOCOL;
             self.state = State::Closing;

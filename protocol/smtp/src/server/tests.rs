@@ -875,7 +875,7 @@ proptest! {
         Just(b".\r\n".to_vec()), Just(b"BDAT 5\r\n".to_vec()), Just(b"BDAT 3 LAST\r\n".to_vec()), Just(b"RSET\r\n".to_vec()),
         proptest::collection::vec(any::<u8>(), 0..20),
     ], 0..20)) {
-        let mut run = Run::new(|settings| { settings.hard_error_limit = 1000; settings.soft_error_limit = 1000; settings.forbid_unauth_pipelining = false; });
+        let mut run = Run::new(|settings| { settings.hard_error_limit = 1000; settings.soft_error_limit = 1000; settings.early_input = EarlyInput::Ignore; });
         for piece in pieces {
             if run.closed { break; }
             run.send(piece);

@@ -51,8 +51,8 @@ pub struct Settings {
     pub bare_newline: BareNewline,
     /// `smtpd_forbid_bare_newline_reject_code`.
     pub bare_newline_code: u16,
-    /// `smtpd_forbid_unauth_pipelining`.
-    pub forbid_unauth_pipelining: bool,
+    /// `smtpd_forbid_unauth_pipelining`: what happens to a client that does not wait for a reply where it must.
+    pub early_input: EarlyInput,
     /// `smtpd_client_port_logging`.
     pub log_port: bool,
     /// `smtpd_hide_client_session`.
@@ -102,7 +102,7 @@ impl Settings {
             history: Some(100),
             bare_newline: BareNewline::Normalize,
             bare_newline_code: 550,
-            forbid_unauth_pipelining: true,
+            early_input: EarlyInput::Forbid,
             log_port: false,
             hide_client: false,
             noop_command: None,
@@ -566,6 +566,17 @@ impl Verb {
             _ => esmtp,
         }
     }
+}
+
+/// What is done about commands that come before the reply they should have waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyInput {
+    /// Nothing: it is no client, but a file or a program that feeds standard input.
+    Ignore,
+    /// The first time is logged.
+    Note,
+    /// Logged, and the session ends.
+    Forbid,
 }
 
 /// A session as it went, for the postmaster.

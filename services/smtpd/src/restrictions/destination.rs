@@ -2,7 +2,6 @@
 
 use super::eval::{Evaluation, Outcome};
 use super::hostaccess::dns_reason;
-use super::literal;
 use super::lookup::resolve;
 use super::parse::Subject;
 use super::recipients::Finding;
@@ -23,7 +22,7 @@ impl Evaluation<'_> {
             return Outcome::Dunno;
         }
         match resolve(&self.rules.router, &Address::empty(), &transaction.sender).await {
-            Ok(route) if route.error || self.needs_utf8(&route) => self.bad_address(&route.recipient),
+            Ok(route) if route.error || self.needs_utf8(&route) => Outcome::BadAddress,
             Ok(route) => {
                 self.memory.sender_route = Some(route);
                 Outcome::Dunno
@@ -53,7 +52,7 @@ impl Evaluation<'_> {
         let empty = Address::empty();
         let sender = self.session.transaction().map_or(&empty, |transaction| &transaction.sender);
         match resolve(&self.rules.router, sender, recipient).await {
-            Ok(route) if route.error || self.needs_utf8(&route) => self.bad_address(&route.recipient),
+            Ok(route) if route.error || self.needs_utf8(&route) => Outcome::BadAddress,
             Ok(route) => {
                 self.route = Some(route);
                 Outcome::Dunno
@@ -69,13 +68,6 @@ impl Evaluation<'_> {
     fn needs_utf8(&self, route: &Route) -> bool {
         !self.session.allows_utf8()
             && route.recipient.domain().is_some_and(|domain| !domain.is_ascii() && !fold::fold(domain, true).is_ascii())
-    }
-
-    fn bad_address(&self, address: &Address) -> Outcome {
-        if let Some(fault) = address.domain().and_then(literal::fault) {
-            warn!(self.rules.rewrite_log, "{fault}");
-        }
-        Outcome::BadAddress
     }
 
     /// Whether the recipient is one of ours, or of a domain we relay for, and names no further hops.

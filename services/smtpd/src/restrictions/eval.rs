@@ -48,6 +48,8 @@ pub struct Evaluation<'a> {
     pub defer_if_reject: Option<Reject>,
     /// The next restriction only warns. Counts, because it may be a class or a table whose result is a list.
     warn_depth: u32,
+    /// Notice bits of the refusals that were only warned of.
+    pub trouble: u8,
     depth: u32,
     /// What the parameter under evaluation is about, whatever a table in it looked up.
     about: Subject,
@@ -70,6 +72,7 @@ impl<'a> Evaluation<'a> {
             defer_if_permit: None,
             defer_if_reject: None,
             warn_depth: 0,
+            trouble: 0,
             depth: 0,
             about: Subject::Client,
             sender_checked: false,
@@ -358,8 +361,10 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Says that it would refuse.
-    fn only_warn(&self, reject: Reject) {
-        let reply = self.session.softened(&reject.into_refusal(&self.rules.log).reply);
+    fn only_warn(&mut self, reject: Reject) {
+        let refusal = reject.into_refusal(&self.rules.log);
+        self.trouble |= refusal.class;
+        let reply = self.session.softened(&refusal.reply);
         info!(self.rules.log, "{}", self.session.describe("reject_warning", self.session.place(), &reply));
     }
 

@@ -10,7 +10,6 @@ mod eval;
 mod expand;
 mod hostaccess;
 mod hosts;
-mod literal;
 mod lookup;
 mod parse;
 mod policy;
@@ -85,7 +84,6 @@ pub struct Rules {
     router: Arc<Router>,
     resolver: Resolver,
     /// For what trivial-rewrite would say.
-    rewrite_log: Logger,
     log: Logger,
 }
 
@@ -135,6 +133,8 @@ pub struct Checked {
     pub verdict: Verdict,
     /// For the transaction.
     pub actions: Vec<Action>,
+    /// Notice bits of what was only warned of.
+    pub trouble: u8,
 }
 
 const NEED_PROTECTION: &str = "in parameter smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one working instance of: \
@@ -230,7 +230,6 @@ impl Rules {
             double_bounce: config.text("double_bounce_sender")?,
             router,
             resolver,
-            rewrite_log: Logger::program(config, "trivial-rewrite")?,
             log,
         })
     }
@@ -263,8 +262,9 @@ impl Rules {
     pub async fn check(&self, check: Check, session: &Session<Mail>, memory: &mut Memory) -> Checked {
         let mut evaluation = Evaluation::new(self, session, std::mem::take(memory));
         let outcome = self.stage(check, &mut evaluation).await;
+        let trouble = evaluation.trouble;
         let (verdict, actions) = evaluation.finish(outcome, memory);
-        Checked { verdict, actions }
+        Checked { verdict, actions, trouble }
     }
 
     async fn stage(&self, check: Check, evaluation: &mut Evaluation<'_>) -> Outcome {

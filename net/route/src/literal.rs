@@ -1,11 +1,12 @@
-//! What is wrong with an address literal, as Postfix words it in the log.
+//! What is wrong with an address literal, as Postfix words it in its log.
 
 use bstr::{BStr, ByteSlice};
 use std::net::Ipv6Addr;
 
 /// `None` when the domain is no address literal, or a good one.
-pub fn fault(domain: &BStr) -> Option<String> {
-    let inner = domain.strip_prefix(b"[")?.strip_suffix(b"]")?;
+pub(crate) fn fault(domain: &BStr) -> Option<String> {
+    let inner = domain.strip_prefix(b"[")?;
+    let inner = inner.strip_suffix(b"]").unwrap_or(inner);
     match inner.get(..5) {
         Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => {
             ipv6(inner[5..].as_bstr()).map(|fault| format!("valid_ipv6_hostaddr: {fault}"))
@@ -75,6 +76,7 @@ mod tests {
             ("[192.0.2.999]", "valid_ipv4_hostaddr: invalid octet value: 192.0.2.999"),
             ("[foo]", "valid_ipv4_hostaddr: invalid character 102(decimal): foo"),
             ("[::1]", "valid_ipv4_hostaddr: invalid character 58(decimal): ::1"),
+            ("[2001:db8::1]", "valid_ipv4_hostaddr: invalid octet value: 2001:db8::1"),
             ("[ipv6:foo]", "valid_ipv6_hostaddr: invalid character 111(decimal) in IPv6 address: foo"),
             ("[IPv6:1::2::3]", "valid_ipv6_hostaddr: too many `::' in IPv6 address: 1::2::3"),
             ("[ipv6:]", "valid_ipv6_hostaddr: too few `:' in IPv6 address: "),
