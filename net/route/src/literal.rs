@@ -5,8 +5,7 @@ use std::net::Ipv6Addr;
 
 /// `None` when the domain is no address literal, or a good one.
 pub(crate) fn fault(domain: &BStr) -> Option<String> {
-    let inner = domain.strip_prefix(b"[")?;
-    let inner = inner.strip_suffix(b"]").unwrap_or(inner);
+    let inner = domain.strip_prefix(b"[")?.strip_suffix(b"]")?;
     match inner.get(..5) {
         Some(prefix) if prefix.eq_ignore_ascii_case(b"IPv6:") => {
             ipv6(inner[5..].as_bstr()).map(|fault| format!("valid_ipv6_hostaddr: {fault}"))

@@ -399,8 +399,7 @@ impl Job<'_> {
             batch.iter().for_each(|i| self.report_problem(*i, &problem, session.uses));
             return (Then::Next, keep);
         }
-        let utf8 = self.needs_utf8(&batch);
-        if utf8 && !features.smtputf8 {
+        if self.needs_utf8(&batch) && !features.smtputf8 {
             let reason = format!("SMTPUTF8 is required, but was not offered by host {}", session.peer.name());
             let mut problem = session.peer.unfit("5.6.7", reason, false);
             session.quit(settings).await;
@@ -424,6 +423,8 @@ impl Job<'_> {
             (true, true) => Target::ProbeData,
         };
         let mut out = Vec::with_capacity(4096);
+        // Who asked for SMTPUTF8 gets it where it can be had, needed or not.
+        let utf8 = settings.smtputf8_enable && features.smtputf8 && self.request.sender_options & UTF8_REQUESTED != 0;
         let commands = match self.commands(&batch, session, utf8) {
             Ok(commands) => commands,
             Err(error) => {

@@ -214,7 +214,7 @@ class Generator(Draw):
             rows += ["& " + row for row in group[:-1]] + group[-1:]
             if group[-1] == "DATA":
                 rows += self.message() + ["."]
-                return [row if not row.startswith("!") else " " + row for row in rows]
+                return rows + ["RSET"] * self.end_of_data
         else:
             rows.append(self.mail())
             if self.chance(6):

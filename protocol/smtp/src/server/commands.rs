@@ -389,6 +389,9 @@ impl<M: Message> Session<M> {
             return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
         }
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
+        if settings.strict_smtputf8 && !transaction.parameters.smtputf8 && !recipient.address.as_bytes().is_ascii() {
+            return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
+        }
         if transaction.recipients >= settings.recipient_limit {
             transaction.overshoot += 1;
             let beyond = transaction.overshoot > settings.recipient_overshoot_limit;
@@ -556,10 +559,12 @@ impl<M: Message> Session<M> {
     }
 
     fn vrfy(&mut self, arguments: &[u8]) {
+        // The words of the command, with one blank between them.
+        let arguments = &bstr::join(" ", arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()));
         if self.settings.disable_vrfy {
             return self.fail("502 5.5.1 VRFY command is disabled");
         }
-        let mut written = arguments;
+        let mut written: &[u8] = arguments;
         if self.offers_utf8()
             && let Some(start) = arguments.len().checked_sub(9)
             && arguments[start..].eq_ignore_ascii_case(b" SMTPUTF8")

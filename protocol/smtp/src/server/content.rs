@@ -74,10 +74,8 @@ impl<M: Message> Session<M> {
                 break;
             };
             position += end + 1;
-            let (mut line, crlf) = match rest[..end].strip_suffix(b"\r") {
-                Some(line) => (line, true),
-                None => (&rest[..end], false),
-            };
+            let mut line = without_returns(&rest[..end], strict);
+            let crlf = line.len() < end;
             if reject && !crlf {
                 transaction.spoil(Spoiled::BareNewline);
             }
@@ -192,6 +190,7 @@ impl<M: Message> Session<M> {
     /// Passes on lines of BDAT content; what has no line end stays for the next chunk.
     fn chunk(&mut self, mut chunk: &[u8], last: bool) {
         let settings = Rc::clone(&self.settings);
+        let strict = matches!(self.bare_newline(), BareNewline::Normalize | BareNewline::Reject);
         let reject = self.bare_newline() == BareNewline::Reject;
         let mut partial = std::mem::take(&mut self.partial);
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
@@ -204,7 +203,7 @@ impl<M: Message> Session<M> {
                 partial.extend_from_slice(piece);
                 &partial[..]
             };
-            let line = whole.strip_suffix(b"\r").unwrap_or(whole);
+            let line = without_returns(whole, strict);
             if reject && line.len() == whole.len() {
                 transaction.spoil(Spoiled::BareNewline);
             }
@@ -293,6 +292,15 @@ impl<M: Message> Session<M> {
     }
 }
 
+/// A line without the CR at its end, or, as in Postfix where bare newlines are allowed, without all of them.
+fn without_returns(line: &[u8], strict: bool) -> &[u8] {
+    match line.strip_suffix(b"\r") {
+        Some(line) if strict => line,
+        Some(line) => &line[..line.iter().rposition(|c| *c != b'\r').map_or(0, |last| last + 1)],
+        None => line,
+    }
+}
+
 impl<M: Message> Transaction<M> {
     /// Passes on one line, in pieces if it is long.
     fn pieces(&mut self, mut line: &[u8], settings: &Settings) {
@@ -305,7 +313,8 @@ impl<M: Message> Transaction<M> {
     }
 
     fn piece(&mut self, text: &[u8], whole: bool, settings: &Settings) {
-        self.size += text.len() as u64 + if whole { 2 } else { 0 };
+        // As Postfix counts: each piece of a long line as if it were one.
+        self.size += text.len() as u64 + 2;
         if self.spoiled.is_some() {
             return;
         }

@@ -125,7 +125,12 @@ impl<M: Message> Session<M> {
                 Err(reply) => return self.fail(reply),
             };
             let good = match name.as_slice() {
-                b"NAME" => set_name(&value, &mut client.name, &mut client.name_status),
+                b"NAME" => {
+                    let set = set_name(&value, &mut client.name, &mut client.name_status);
+                    // Until REVERSE_NAME says otherwise.
+                    (client.reverse_name, client.reverse_status) = (client.name.clone(), client.name_status);
+                    set
+                }
                 b"REVERSE_NAME" => set_name(&value, &mut client.reverse_name, &mut client.reverse_status),
                 b"ADDR" => set_address(&value, &mut client.address).map(|ip| client.ip = ip),
                 b"DESTADDR" => set_address(&value, &mut client.server_address).map(drop),
@@ -189,10 +194,13 @@ impl<M: Message> Session<M> {
                     forwarded.rfc_address = BString::from(format!("{prefix}{}", forwarded.address));
                 }),
                 b"PORT" => set_port(&value, &mut forwarded.port),
-                b"PROTO" => {
-                    forwarded.protocol = text(&value);
-                    Ok(())
-                }
+                b"PROTO" => match given(&value) {
+                    Some(name) if name.len() > 64 => Err(name.clone()),
+                    _ => {
+                        forwarded.protocol = text(&value);
+                        Ok(())
+                    }
+                },
                 b"HELO" => {
                     forwarded.helo = given(&value).map(|text| lines::neuter(text));
                     Ok(())
@@ -235,6 +243,9 @@ fn attribute(word: &[u8]) -> Result<(BString, Value), &'static str> {
     if name.is_empty() || value.is_empty() {
         return Err(expected);
     }
+    if value.len() > 255 {
+        return Err("501 5.5.4 Error: attribute value too long");
+    }
     // Before 2.3 values were not encoded.
     let mut value = xtext::decode(value).unwrap_or_else(|| BString::from(value));
     // As in Postfix, where it is a C string.
@@ -258,7 +269,7 @@ fn given(value: &Value) -> Option<&BString> {
 /// The error is the value, for the reply.
 fn set_name(value: &Value, name: &mut BString, status: &mut NameStatus) -> Result<(), BString> {
     (*name, *status) = match value {
-        Value::Given(text) if text.starts_with(b"[") || !text.is_ascii() || !lines::looks_like_host(text) => return Err(text.clone()),
+        Value::Given(text) if text.starts_with(b"[") || !lines::looks_like_host(text) => return Err(text.clone()),
         Value::Given(text) => (text.clone(), NameStatus::Found),
         Value::Unavailable => (BString::from(UNKNOWN), NameStatus::Missing),
         Value::TemporarilyUnavailable => (BString::from(UNKNOWN), NameStatus::Failed),
@@ -284,7 +295,9 @@ fn set_address(value: &Value, address: &mut BString) -> Result<Option<IpAddr>, B
 
 fn set_port(value: &Value, port: &mut BString) -> Result<(), BString> {
     *port = match value {
-        Value::Given(text) if text.is_empty() || !text.iter().all(u8::is_ascii_digit) => return Err(text.clone()),
+        Value::Given(text) if text.is_empty() || text.len() > 5 || !text.iter().all(u8::is_ascii_digit) => {
+            return Err(text.clone());
+        }
         Value::Given(text) => text.clone(),
         _ => BString::from(UNKNOWN),
     };

@@ -424,6 +424,7 @@ impl<M: Message> Session<M> {
         self.verb = Verb::parse(word);
         self.counts[self.verb as usize].total += 1;
         if self.verb == Verb::Unknown {
+            self.place = self.verb.as_str();
             let header = line.find_byte(b':').is_some_and(|colon| !line[..colon].contains(&b' '));
             if header || settings.forbidden_command.as_ref().is_some_and(|matches| matches(word)) {
                 let shown = words::escape(&line[..line.len().min(100)]);

@@ -123,6 +123,10 @@ impl<'a> Evaluation<'a> {
             self.about = subject;
         }
         for (at, item) in list.iter().enumerate() {
+            // Asked before a restriction, not after: what the last one leaves is for the lists that follow.
+            if let Some(outcome) = self.deferred_either_way() {
+                return outcome;
+            }
             if matches!(item.rule, Restriction::WarnIfReject) {
                 if self.warn_depth == 0 {
                     self.warn_depth = self.depth + 1;
@@ -138,9 +142,6 @@ impl<'a> Evaluation<'a> {
                 if ends_all && let Some(next) = list.get(at + 1) {
                     warn!(self.rules.log, "restriction `{}' after `{}' is ignored", next.name, item.name.to_ascii_lowercase());
                 }
-                return outcome;
-            }
-            if let Some(outcome) = self.deferred_either_way() {
                 return outcome;
             }
         }
