@@ -2,7 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_smtp_protocol::server::{
-    BareNewline, Check, Client, Finished, Message, Recipient, Refusal, Rules, Session, Settings, Step, Verdict,
+    BareNewline, Check, Client, EarlyInput, Finished, Message, Recipient, Refusal, Rules, Session, Settings, Step, Verdict,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -64,7 +64,7 @@ fn settings(first: u8, second: u8) -> Settings {
     settings.recipient_limit = if second & 16 != 0 { 2 } else { 1000 };
     settings.history = (second & 32 != 0).then_some(10);
     // What came before the reply was sent depends on the cuts.
-    settings.forbid_unauth_pipelining = false;
+    settings.early_input = EarlyInput::Ignore;
     settings
 }
 
