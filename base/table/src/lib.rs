@@ -13,6 +13,7 @@
 //! assert_eq!(maps.find("b".into()).unwrap(), Some("2".into()));
 //! ```
 
+mod backrefs;
 pub mod base64;
 pub mod build;
 pub mod cache;

@@ -33,6 +33,14 @@ unsafe impl Sync for Perl {}
 #[derive(Clone, Copy)]
 pub(crate) struct Flags(u32);
 
+impl Flags {
+    /// For patterns whose meaning is that of POSIX. `newline`: the text has lines (`REG_NEWLINE`).
+    pub fn posix(ignore_case: bool, newline: bool) -> Flags {
+        let case = if ignore_case { sys::PCRE2_CASELESS } else { 0 };
+        Flags(case | if newline { sys::PCRE2_MULTILINE } else { sys::PCRE2_DOTALL | sys::PCRE2_DOLLAR_ENDONLY })
+    }
+}
+
 impl Default for Flags {
     fn default() -> Flags {
         Flags(sys::PCRE2_CASELESS | sys::PCRE2_DOTALL)

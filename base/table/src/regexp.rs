@@ -1,8 +1,11 @@
 //! `regexp:` tables: POSIX regular expressions, matched by the C library, whose leftmost-longest meaning and locale
 //! rules no other library has. This module owns that interface: regcomp(3), regexec(3), regerror(3), regfree(3).
+//! Patterns with back references are matched by PCRE2, which has limits.
 #![allow(unsafe_code)]
 
+use crate::backrefs;
 use crate::pattern::{Engine, Patterns};
+use crate::pcre::{self, Perl};
 use bstr::{BStr, ByteSlice};
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -18,7 +21,7 @@ const REG_STARTEND: libc::c_int = 4;
 const RE_NSUB: usize = if cfg!(target_env = "gnu") { 6 } else { 0 };
 
 /// A compiled pattern. It is on the heap since the C library may keep pointers into it.
-pub(crate) struct Posix(Box<libc::regex_t>);
+pub(crate) struct Posix(Box<libc::regex_t>, Option<Perl>);
 
 // SAFETY: regexec() does not change the pattern in a way that others could see (POSIX: it is thread-safe; glibc takes a lock inside).
 unsafe impl Send for Posix {}
@@ -55,16 +58,12 @@ impl Engine for Posix {
     fn compile(pattern: &BStr, flags: Flags, groups: bool) -> Result<Posix, String> {
         // The text of a pattern ends at a NUL, as for every C program.
         let end = pattern.find_byte(0).unwrap_or(pattern.len());
-        let pattern = CString::new(&pattern.as_bytes()[..end]).map_err(|error| error.to_string())?;
-        let flags = flags.0 | if groups { 0 } else { libc::REG_NOSUB };
-        let mut regex: Box<MaybeUninit<libc::regex_t>> = Box::new(MaybeUninit::zeroed());
-        // SAFETY: `regex` has the size and alignment that regcomp() fills; `pattern` is a live C string.
-        let status = unsafe { libc::regcomp(regex.as_mut_ptr(), pattern.as_ptr(), flags) };
-        if status != 0 {
-            return Err(error_text(status, &regex));
+        let mut posix = Posix::library(&pattern[..end], flags, groups)?;
+        if let Some(perl) = backrefs::translate(&pattern[..end], flags.0 & libc::REG_EXTENDED != 0) {
+            let flags = pcre::Flags::posix(flags.0 & libc::REG_ICASE != 0, flags.0 & libc::REG_NEWLINE != 0);
+            posix.1 = Some(Perl::compile(BStr::new(&perl), flags, groups)?);
         }
-        // SAFETY: status 0 says that it has been filled in.
-        Ok(Posix(unsafe { regex.assume_init() }))
+        Ok(posix)
     }
 
     fn groups(&self) -> usize {
@@ -73,6 +72,9 @@ impl Engine for Posix {
     }
 
     fn matches(&self, key: &[u8], spans: &mut Vec<Option<Range<usize>>>, wanted: usize) -> Result<bool, String> {
+        if let Some(perl) = &self.1 {
+            return perl.matches(key, spans, wanted);
+        }
         let none = libc::regmatch_t { rm_so: -1, rm_eo: -1 };
         let (mut few, mut many) = ([none; 10], Vec::new());
         let places = if wanted < few.len() {
@@ -101,6 +103,22 @@ impl Engine for Posix {
                 Err(error_text(status, &MaybeUninit::zeroed()))
             }
         }
+    }
+}
+
+impl Posix {
+    /// A pattern for the C library alone.
+    pub fn library(pattern: &[u8], flags: Flags, groups: bool) -> Result<Posix, String> {
+        let pattern = CString::new(pattern).map_err(|error| error.to_string())?;
+        let flags = flags.0 | if groups { 0 } else { libc::REG_NOSUB };
+        let mut regex: Box<MaybeUninit<libc::regex_t>> = Box::new(MaybeUninit::zeroed());
+        // SAFETY: `regex` has the size and alignment that regcomp() fills; `pattern` is a live C string.
+        let status = unsafe { libc::regcomp(regex.as_mut_ptr(), pattern.as_ptr(), flags) };
+        if status != 0 {
+            return Err(error_text(status, &regex));
+        }
+        // SAFETY: status 0 says that it has been filled in.
+        Ok(Posix(unsafe { regex.assume_init() }, None))
     }
 }
 
