@@ -30,6 +30,6 @@ for setting in (
     quiet("sendmail -f bob@example.com nosuch+a@example.com", "Message-Id: <a@b>\nSubject: fails\n\nx\n")
     settle()
     for box in ("alice", "bob"):
-        sh(f"grep -aE '^(From:|To:|X-Drop|Subject|References|In-Reply-To|X-Part|body|8-bit|Diagnostic-Code)' /var/mail/{box} | sort | cat -v; rm -f /var/mail/*")
+        sh(f"grep -aE '^(From:|To:|X-Drop|Subject|References|In-Reply-To|X-Part|body|8-bit|Diagnostic-Code)' /var/mail/{box} | sort | cat -v; rm -f /var/mail/{box}")
     quiet("cp /tmp/main.cf /etc/postfix/main.cf")
 log(include="reject:|orig_to=<nosuch|milter|warning: (?!.*reload)")
