@@ -119,11 +119,11 @@ pub fn post_install(place: &Place, words: &[String]) -> Result<(), Failed> {
     for word in words {
         match word.as_str() {
             "create-missing" => check::create_missing(place)?,
-            "first-install-reminder" => println!(
+            "first-install-reminder" => print(&format!(
                 "Before the first start, look at myhostname, mydestination, mynetworks and relayhost in {}/main.cf, and at the aliases for \
-                 postmaster and root in /etc/aliases (newaliases after a change).",
+                 postmaster and root in /etc/aliases (newaliases after a change).\n",
                 place.directory.display()
-            ),
+            )),
             "set-permissions" | "upgrade-permissions" => set_permissions(place)?,
             "upgrade-configuration" => upgrade_configuration(place)?,
             "upgrade-package" | "upgrade-source" => {
