@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn patterns_that_explode_are_stopped() {
         let (context, lines) = collecting();
-        let table = open(r"regexp:{{/^(.*)(.*)(.*)(.*)\1\2\3\4[bc]$/ yes}, {/^(.)(.)\2\1$/ $2$1}}", OpenFlags::default(), &context).unwrap();
+        let table =
+            open(r"regexp:{{/^(.*)(.*)(.*)(.*)\1\2\3\4[bc]$/ yes}, {/^(.)(.)\2\1$/ $2$1}}", OpenFlags::default(), &context).unwrap();
         let start = std::time::Instant::now();
         assert_eq!(table.lookup("a".repeat(400).as_str().into()).unwrap(), None);
         assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());

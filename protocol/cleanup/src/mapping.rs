@@ -80,10 +80,7 @@ impl Masquerade {
         let domain = domain.to_ascii_lowercase();
         let fits = |name: &str| domain.strip_suffix(name.as_bytes()).is_some_and(|host| host.is_empty() || host.ends_with(b"."));
         let Some((except, name)) = self.domains.iter().find(|(_, name)| fits(name)) else { return Ok(None) };
-        if *except
-            || domain == name.as_bytes()
-            || self.exceptions.matches(external_local(address).as_bstr()).map_err(|_| Failure::Lookup)?
-        {
+        if *except || domain == name.as_bytes() {
             return Ok(None);
         }
         Ok(Some(Address::new([address.local().as_bytes(), b"@", name.as_bytes()].concat())))

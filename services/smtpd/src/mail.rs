@@ -407,6 +407,10 @@ pub async fn post_notice(smtpd: &Rc<Smtpd>, settings: &Settings, to: &str, lines
     }
     mail.record(RecordType::EXTRACTED, BStr::new(b""));
     mail.record(RecordType::END, BStr::new(b""));
-    let accepted = mail.finish().await.map_err(|rejected| rejected.to_string())?;
+    let accepted = match mail.finish().await {
+        // Cleanup has told of the table.
+        Err(Rejected::Lookup) => return Ok(()),
+        other => other.map_err(|rejected| rejected.to_string())?,
+    };
     commit(smtpd, accepted).await.map_err(|error| format!("commit queue file: {}", system_reason(&error)))
 }

@@ -411,8 +411,3 @@ impl Rules {
         }
     }
 }
-
-/// A refusal without a place in the lists: rates, disk space.
-pub fn refuse(reply: impl Into<String>, class: u8) -> Verdict {
-    Verdict::Refuse(Refusal { reply: reply.into(), class, log: true })
-}
