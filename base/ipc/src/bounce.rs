@@ -1,4 +1,4 @@
-//! From the queue manager to the bounce service (`bounce_service_name`, `defer_service_name`, `trace_service_name`): send a report.
+//! From the queue manager, or an agent, to the bounce service (`bounce_service_name`, `defer_service_name`, `trace_service_name`): send a report.
 //!
 //! The queue manager itself appends to the recipient logs in `bounce/`, `defer/` and `trace/`; the service reads the log, puts a notice
 //! into the queue and removes the log where it is used up. It answers one [`Answer`]. Only after `ok` may the queue manager forget the recipients.
@@ -7,6 +7,7 @@ use crate::wire::{Wire, WireError};
 use crate::wire_struct;
 use bstr::BString;
 use posthaste_address::Address;
+use posthaste_queue::log::LogRecord;
 use posthaste_queue::{QueueId, QueueName};
 use std::time::SystemTime;
 
@@ -21,6 +22,8 @@ pub enum Kind {
     Delay,
     /// Success, expansion and probes, from `trace/ID`, which is removed.
     Trace,
+    /// One undeliverable recipient, that of [`Notice::record`]: for the owner of a list, at once. There is no log.
+    One,
 }
 
 /// A request for a report about one message. Frame kind [`Notice::FRAME`].
@@ -46,6 +49,8 @@ pub struct Notice {
     pub verp: BString,
     /// The log of deferred recipients counts as undeliverable too: the message expired.
     pub expired: bool,
+    /// For `Kind::One`.
+    pub record: Option<LogRecord>,
 }
 
 impl Notice {
@@ -72,6 +77,7 @@ impl Wire for Kind {
             Kind::Verp => 1,
             Kind::Delay => 2,
             Kind::Trace => 3,
+            Kind::One => 4,
         });
     }
     fn take(input: &mut &[u8]) -> Result<Self, WireError> {
@@ -80,6 +86,7 @@ impl Wire for Kind {
             1 => Kind::Verp,
             2 => Kind::Delay,
             3 => Kind::Trace,
+            4 => Kind::One,
             _ => return Err(WireError("not a kind of report")),
         })
     }
@@ -101,6 +108,21 @@ wire_struct!(Notice {
     message_id,
     verp,
     expired,
+    record,
+});
+wire_struct!(LogRecord {
+    recipient,
+    original,
+    offset,
+    dsn_orcpt,
+    notify,
+    status,
+    action,
+    diag_type,
+    diag_text,
+    mta_type,
+    mta_name,
+    reason,
 });
 wire_struct!(Answer { ok });
 
@@ -112,7 +134,7 @@ mod tests {
     #[test]
     fn notice_round_trip() {
         let e = envelope();
-        for kind in [Kind::Failure, Kind::Verp, Kind::Delay, Kind::Trace] {
+        for kind in [Kind::Failure, Kind::Verp, Kind::Delay, Kind::Trace, Kind::One] {
             let notice = Notice {
                 kind,
                 queue: QueueName::Active,
@@ -129,10 +151,11 @@ mod tests {
                 message_id: "<a@b>".into(),
                 verp: "+=".into(),
                 expired: true,
+                record: Some(LogRecord { reason: "why".into(), offset: Some(7), ..LogRecord::default() }),
             };
             assert_eq!(round_trip(&notice), notice);
         }
         assert_eq!(round_trip(&Answer { ok: false }), Answer { ok: false });
-        assert!(Kind::take(&mut &[4u8][..]).is_err());
+        assert!(Kind::take(&mut &[5u8][..]).is_err());
     }
 }

@@ -98,6 +98,7 @@ impl Notifier {
             Kind::Failure | Kind::Verp => (Purpose::Failure, &[LogName::Bounce]),
             Kind::Delay => (Purpose::Delay, &[LogName::Defer]),
             Kind::Trace => (Purpose::Trace, &[LogName::Trace]),
+            Kind::One => (Purpose::Failure, &[]),
         };
         self.reports(notice, purpose, logs, &mut outcome);
         if outcome.ok {
@@ -116,7 +117,7 @@ impl Notifier {
     fn reports(&self, notice: &Notice, purpose: Purpose, logs: &[LogName], outcome: &mut Outcome) {
         let settings = &self.settings;
         // A log that is lost is no reason to keep silent about a failure (bounce(8)).
-        let lost = !logs.iter().any(|&log| matches!(self.queue.read_log(log, &notice.id), Ok(Some(_))));
+        let lost = notice.record.is_none() && !logs.iter().any(|&log| matches!(self.queue.read_log(log, &notice.id), Ok(Some(_))));
         if lost && purpose != Purpose::Failure && !(purpose == Purpose::Trace && notice.sender.is_empty()) {
             return;
         }
@@ -204,13 +205,16 @@ impl Notifier {
         logs: &'a [LogName],
         all: bool,
     ) -> impl Iterator<Item = Result<LogRecord, std::io::Error>> + 'a {
+        let given = notice.record.iter().cloned().map(Ok);
         let open = move |&log: &LogName| -> Option<LogReader> {
             self.queue.read_log(log, &notice.id).unwrap_or_else(|error| {
                 warn!(self.log, "{}: cannot read its {} log: {error}", notice.id, log.queue().as_str());
                 None
             })
         };
-        logs.iter().filter_map(open).flatten().filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)))
+        given
+            .chain(logs.iter().filter_map(open).flatten())
+            .filter(move |record| record.as_ref().is_ok_and(|record| all || due(record, purpose)))
     }
 
     /// Makes one report and puts it into the queue, safely.

@@ -111,7 +111,7 @@ pub(crate) fn for_member(notify: Notify) -> Notify {
     }
 }
 
-fn relay(local: &Local) -> &BStr {
+pub(crate) fn relay(local: &Local) -> &BStr {
     local.service.as_bytes().as_bstr()
 }
 
@@ -130,7 +130,13 @@ impl Delivery<'_> {
             depth: 0,
         };
         if self.delivered.contains(&recipient.address) {
-            return self.failed(&target, "5.4.6", format!("mail forwarding loop for {}", recipient.address));
+            let reason = format!("mail forwarding loop for {}", recipient.address).into();
+            let owned = self.with_owner(&target);
+            self.failed_below(&target, &owned, Dsn { status: "5.4.6".into(), reason, ..Dsn::default() });
+            if self.expanded {
+                self.finish_parts(recipient);
+            }
+            return;
         }
         let p = &self.local.parameters;
         let at = recipient.address.extension_at(&p.recipient_delimiter, p.owner_request_special);
@@ -240,6 +246,11 @@ impl Delivery<'_> {
             Outcome::Deferred => reporter.deferred(&part, 0, relay, self.timing, dsn),
             Outcome::Bounced => reporter.bounced(&part, 0, relay, self.timing, dsn),
         };
+        self.tell_part(member, report);
+    }
+
+    /// Passes on the result of an address that the recipient was expanded to.
+    pub fn tell_part(&mut self, member: Recipient, report: Report) {
         self.deferred |= report.outcome == Outcome::Deferred;
         let offset = self.request.recipients.get(self.index as usize).and_then(|r| r.offset);
         (self.report)(Report { recipient: self.index, part: Some(Recipient { offset, ..member }), ..report });

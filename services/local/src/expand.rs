@@ -158,6 +158,20 @@ impl Delivery<'_> {
         Ok(())
     }
 
+    /// The target with the owner that the list of this name has, if any, as sender. A table that fails has none.
+    pub fn with_owner(&mut self, target: &Target) -> Target {
+        let parts = self.parts(&target.recipient.address);
+        let mut inner = target.clone();
+        for key in [&parts.local, &parts.user] {
+            if !inner.owned
+                && let Err(error) = self.take_owner(&mut inner, key)
+            {
+                warn!(self.local.log, "{error}");
+            }
+        }
+        inner
+    }
+
     /// Delivers to all destinations of a list. `outer` is the target that the list was found for.
     pub fn list(&mut self, inner: &Target, outer: &Target, text: &[u8], user: Option<&User>) {
         self.expanded = true;

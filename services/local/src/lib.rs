@@ -12,6 +12,7 @@ mod deliver;
 mod expand;
 mod forward;
 mod outlet;
+mod owner;
 mod pass;
 mod tokens;
 mod user;
@@ -51,6 +52,8 @@ struct Local {
     forwarder: forward::Forwarder,
     /// Name of this service: what resolves to it is delivered here.
     service: String,
+    /// `bounce_service_name`.
+    bounce_service: String,
     host: String,
     mail_name: String,
     queue_directory: PathBuf,
@@ -165,6 +168,7 @@ impl Agent for Local {
             forwarder: forward::Forwarder::open(config)?,
             queue,
             service: setup.service.clone(),
+            bounce_service: config.text("bounce_service_name")?,
             host: config.text("myhostname")?,
             mail_name: config.text("mail_name")?,
             queue_directory: config.queue_directory(),

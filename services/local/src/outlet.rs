@@ -149,7 +149,15 @@ impl Delivery<'_> {
         let result = self.rewound().and_then(|()| mailbox.append(&copy, self.content, &local.log));
         match result {
             Ok(_) => self.sent(outer, "delivered", format!("delivered to file: {path}")),
-            Err(e) => self.failed(outer, e.status, format!("cannot append message to file {path}: {}", e.text)),
+            Err(e) => self.failed_below(
+                outer,
+                inner,
+                Dsn {
+                    status: e.status.into(),
+                    reason: format!("cannot append message to file {path}: {}", e.text).into(),
+                    ..Dsn::default()
+                },
+            ),
         }
     }
 
@@ -215,7 +223,8 @@ impl Delivery<'_> {
         match ended {
             Ok(Ended::Well(_)) => self.sent(told, "delivered", format!("delivered to command: {line}")),
             Ok(Ended::Badly { status, text, diagnostic }) => {
-                self.failed_with(told, Dsn { status, reason: text, diag_type: "x-unix".into(), diag_text: diagnostic, ..Dsn::default() });
+                let dsn = Dsn { status, reason: text, diag_type: "x-unix".into(), diag_text: diagnostic, ..Dsn::default() };
+                self.failed_below(told, inner, dsn);
             }
             Err(e) => self.failed(told, "4.3.0", format!("cannot read queue file: {e}")),
         }

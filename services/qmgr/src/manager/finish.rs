@@ -94,9 +94,10 @@ impl<R: Resolver> Manager<R> {
             message_id: envelope.message_id.clone(),
             verp: if kind == Kind::Verp { envelope.verp.clone() } else { Default::default() },
             expired,
+            record: None,
         };
         let service = match kind {
-            Kind::Failure | Kind::Verp => &self.settings.bounce_service_name,
+            Kind::Failure | Kind::Verp | Kind::One => &self.settings.bounce_service_name,
             Kind::Delay => &self.settings.defer_service_name,
             Kind::Trace => &self.settings.trace_service_name,
         };

@@ -317,6 +317,7 @@ impl World {
             Kind::Failure | Kind::Verp => vec![LogName::Bounce],
             Kind::Delay => vec![LogName::Defer],
             Kind::Trace => vec![LogName::Trace],
+            Kind::One => Vec::new(),
         };
         for log in logs {
             for record in self.queue.read_log(log, &notice.id).unwrap().into_iter().flatten() {
