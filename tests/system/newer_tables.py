@@ -100,7 +100,8 @@ start()
 for kind in KINDS:
     file(f"/tmp/{kind}/s", f"bad@{kind}.example REJECT now by {kind}\n")
     before = ask(f"HELO c\nMAIL FROM:<bad@{kind}.example>\nRCPT TO:<alice@example.com>\nQUIT")[3]
-    quiet(f"postmap {kind}:/tmp/{kind}/s")
+    built = quiet(f"postmap {kind}:/tmp/{kind}/s")
+    check(built.returncode == 0, f"{kind}: built again: {built.returncode} {built.stdout} {built.stderr}")
     after = ask(f"HELO c\nMAIL FROM:<bad@{kind}.example>\nRCPT TO:<alice@example.com>\nQUIT")[3]
     check(before.startswith("250") and "now by" in after, f"{kind}: picked up: {before} {after}")
 nolog()
