@@ -134,7 +134,8 @@ impl Delivery<'_> {
             let owned = self.with_owner(&target);
             self.failed_below(&target, &owned, Dsn { status: "5.4.6".into(), reason, ..Dsn::default() });
             if self.expanded {
-                self.finish_parts(recipient);
+                // The owner knows of the failure; nobody is told of a success.
+                self.finish_parts(&Recipient { notify: Notify::default(), ..recipient.clone() });
             }
             return;
         }

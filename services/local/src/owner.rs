@@ -6,13 +6,11 @@ use posthaste_config::system_reason;
 use posthaste_delivery::records::records;
 use posthaste_ipc::bounce::{Answer, Kind, Notice};
 use posthaste_ipc::delivery::{Dsn, Outcome, Request};
-use posthaste_ipc::frame::{self, Reader};
 use posthaste_ipc::wire::Wire;
 use posthaste_log::warn;
 use posthaste_queue::Recipient;
 use posthaste_queue::log::{LogName, LogRecord};
-use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 
 impl Delivery<'_> {
     /// What `inner` stands for failed, as a part of `outer`.
@@ -33,7 +31,7 @@ impl Delivery<'_> {
         if let Some((_, record)) = due
             && let Err(error) = self.tell_owner(&part, record)
         {
-            warn!(self.local.log, "connect to service private/{}: {}", self.local.bounce_service, system_reason(&error));
+            warn!(self.local.log, "report to the owner by private/{}: {}", self.local.bounce_service, system_reason(&error));
             self.failed(outer, "4.3.0", "bounce failed");
         }
     }
@@ -57,11 +55,7 @@ impl Delivery<'_> {
             expired: false,
             record: Some(record),
         };
-        let mut stream = UnixStream::connect(self.local.queue_directory.join("private").join(&self.local.bounce_service))?;
-        let mut bytes = Vec::new();
-        frame::put(&mut bytes, Notice::FRAME, 1, &notice).map_err(io::Error::other)?;
-        stream.write_all(&bytes)?;
-        let mut reader = Reader::new(stream);
+        let mut reader = self.send_to(&self.local.bounce_service, Notice::FRAME, &notice)?;
         while let Some((kind, _, payload)) = reader.receive()? {
             if kind == Answer::FRAME {
                 return match Answer::take(&mut payload.as_slice()).map_err(io::Error::other)? {

@@ -35,15 +35,7 @@ impl Delivery<'_> {
     }
 
     fn exchange(&self, transport: &str, request: &Request) -> io::Result<Option<Report>> {
-        // The name comes from a table: it must stay within private/.
-        if transport.contains('/') {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "bad transport name"));
-        }
-        let mut stream = UnixStream::connect(self.local.queue_directory.join("private").join(transport))?;
-        let mut bytes = Vec::new();
-        frame::put(&mut bytes, Request::FRAME, 1, request).map_err(io::Error::other)?;
-        stream.write_all(&bytes)?;
-        let mut reader = Reader::new(stream);
+        let mut reader = self.send_to(transport, Request::FRAME, request)?;
         let mut result = None;
         while let Some((kind, _, payload)) = reader.receive()? {
             let mut payload = payload.as_slice();
@@ -54,5 +46,18 @@ impl Delivery<'_> {
             }
         }
         Ok(result)
+    }
+
+    /// Sends one request to `private/service`; what it answers can be read.
+    pub fn send_to<T: Wire>(&self, service: &str, kind: u8, request: &T) -> io::Result<Reader<UnixStream>> {
+        // The name may come from a table: it must stay within private/.
+        if service.contains('/') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "bad service name"));
+        }
+        let mut stream = UnixStream::connect(self.local.queue_directory.join("private").join(service))?;
+        let mut bytes = Vec::new();
+        frame::put(&mut bytes, kind, 1, request).map_err(io::Error::other)?;
+        stream.write_all(&bytes)?;
+        Ok(Reader::new(stream))
     }
 }

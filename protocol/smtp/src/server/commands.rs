@@ -384,10 +384,6 @@ impl<M: Message> Session<M> {
             Err(reply) => return self.fail(&reply),
         };
         let settings = Rc::clone(&self.settings);
-        let declared = self.transaction().is_some_and(|transaction| transaction.parameters.smtputf8);
-        if settings.strict_smtputf8 && !declared && !recipient.address.as_bytes().is_ascii() {
-            return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
-        }
         let Some(transaction) = self.transaction.as_deref_mut() else { return };
         if settings.strict_smtputf8 && !transaction.parameters.smtputf8 && !recipient.address.as_bytes().is_ascii() {
             return self.fail("553 5.6.7 Must declare SMTPUTF8 to send unicode address");
