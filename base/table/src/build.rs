@@ -6,7 +6,7 @@
 use crate::db::{self, Db, Method};
 use crate::entries::Entries;
 pub use crate::entries::OnDuplicate;
-use crate::file::{open_database_error, reason};
+use crate::file::{Replaced, open_database_error, reason};
 use crate::{Context, cdb, fold, lmdb};
 use bstr::{BStr, BString};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Gid, Mode, OFlags, Uid};
@@ -168,7 +168,8 @@ impl Build {
         self.entries.remove(&with_null(&key)) || self.entries.remove(&key)
     }
 
-    /// Writes and syncs the file, puts it in the place of the old one, and syncs the folder.
+    /// Writes and syncs the file, puts it in the place of the old one, and syncs the folder. Running services that are asked after this answer from
+    /// the new file.
     pub fn finish(self) -> Result<(), BuildError> {
         let fault = |error: io::Error| match self.kind {
             Kind::Lmdb if error.kind() == io::ErrorKind::InvalidInput => format!("error updating {}: {error}", self.label),
@@ -305,15 +306,21 @@ impl Scratch {
                     let _ = std::fs::remove_file(&path);
                 }
                 result?;
+                let replaced = Replaced::now();
                 let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-                File::open(folder).and_then(|folder| folder.sync_all())
+                File::open(folder).and_then(|folder| folder.sync_all())?;
+                replaced.until_seen();
+                Ok(())
             }
             Scratch::Within { mut new, mut old } => {
                 new.rewind()?;
                 old.rewind()?;
                 let len = io::copy(&mut new, &mut old)?;
                 old.set_len(len)?;
-                old.sync_all()
+                let replaced = Replaced::now();
+                old.sync_all()?;
+                replaced.until_seen();
+                Ok(())
             }
         }
     }
@@ -478,14 +485,19 @@ mod tests {
             };
             build(0);
             let table = try_open(&spec, OpenFlags::default(), &collecting().0).unwrap();
+            // Others ask all the time, so that some answer about the file's state is always fresh.
             std::thread::scope(|scope| {
-                let writer = scope.spawn(|| (1..20).for_each(build));
+                let writer = scope.spawn(|| {
+                    for generation in 1..20 {
+                        build(generation);
+                        let found = table.lookup("key7".into()).unwrap();
+                        assert_eq!(found, Some(generation.to_string().into()), "{kind}: asked after the file was built");
+                    }
+                });
                 while !writer.is_finished() {
                     assert!(table.lookup("key7".into()).unwrap().is_some());
                 }
             });
-            std::thread::sleep(std::time::Duration::from_millis(12));
-            assert_eq!(table.lookup("key7".into()).unwrap(), Some("19".into()), "{kind}");
             std::fs::remove_file(folder.path().join("t.db")).ok();
         }
     }

@@ -1,8 +1,8 @@
 //! Table files that may change under a running service.
 //!
 //! Postfix's daemons end and start again when a table file has changed; here the table is read again in place. The file is looked at
-//! no more often than every four milliseconds, so that under load the check costs a fraction of a system call for each message, while an
-//! administrator who runs postmap and then tries again never meets the old answer (postmap itself takes longer than that).
+//! no more often than every millisecond, so that under load the check costs about a system call for each message. What makes tables does not end
+//! before the new file is older than that ([`Replaced`]): whoever runs postmap and then asks never meets the old answer.
 //! The folder is opened before the service changes its root, so that the file can still be found by name afterwards.
 
 use crate::Context;
@@ -12,14 +12,33 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// How old an answer about a file's state may be.
-const FRESH_MS: u64 = 4;
+const FRESH: Duration = Duration::from_millis(1);
 
 /// The longest step of a file system's clock on Linux (CONFIG_HZ = 100), with a little more.
 const STEP_NS: i128 = 15_000_000;
+
+/// How far the clock is put back at most by those who keep it right (adjtimex(2) corrects half a second at a time).
+const BACK_NS: i128 = 1_000_000_000;
+
+/// A file that was put in the place of another just now, under readers.
+pub(crate) struct Replaced(Instant);
+
+impl Replaced {
+    /// The new file is in its place.
+    pub fn now() -> Replaced {
+        Replaced(Instant::now())
+    }
+
+    /// Waits until no reader goes by what it saw before: those that ask from now on get the new file's answer. On a disk that is synced this time is over
+    /// already.
+    pub fn until_seen(&self) {
+        std::thread::sleep((2 * FRESH).saturating_sub(self.0.elapsed()));
+    }
+}
 
 /// Where a file lives, independent of later changes of root and working directory.
 #[derive(Debug)]
@@ -71,13 +90,13 @@ impl Stamp {
     /// That of no file.
     const NONE: Stamp = Stamp { dev: 0, ino: 0, size: -1, modified: (0, 0), changed: (0, 0) };
 
-    /// Of a file that was opened. Times advance in steps of some milliseconds: a file that was changed just now may be changed again without
-    /// a trace, so such a stamp equals none and the file is read once more.
+    /// Of a file that was opened. Times advance in steps of some milliseconds: a file that was changed just now, or a moment ahead of a clock that was put
+    /// back, may be changed again without a trace, so such a stamp equals none and the file is read once more.
     fn settled(stat: &Stat) -> Stamp {
         let stamp = Stamp::of(stat);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos() as i128;
         let age = now - (i128::from(stamp.changed.0) * 1_000_000_000 + i128::from(stamp.changed.1));
-        if (0..STEP_NS).contains(&age) { Stamp { size: -1, ..stamp } } else { stamp }
+        if (-BACK_NS..STEP_NS).contains(&age) { Stamp { size: -1, ..stamp } } else { stamp }
     }
 
     fn of(stat: &Stat) -> Stamp {
@@ -101,7 +120,10 @@ pub(crate) struct Followed<T> {
     place: Place,
     load: Box<Load<T>>,
     now: RwLock<State<T>>,
+    /// When the file's state was asked for last, in microseconds: set when the answer is there, to the time before it.
     checked: AtomicU64,
+    /// One reader looks at a time: the others wait for what it finds, and none puts an older file in the place of a newer one.
+    looking: Mutex<()>,
     context: Context,
 }
 
@@ -114,6 +136,7 @@ impl<T> Followed<T> {
         load: impl Fn(File, &Path) -> Result<T, String> + Send + Sync + 'static,
     ) -> Result<Followed<T>, String> {
         let place = Place::new(path);
+        let before = microseconds();
         let file = place.open().map_err(|error| describe(path, &error))?;
         let stamp = rustix::fs::fstat(&file).ok().map(|stat| Stamp::settled(&stat));
         let content = Arc::new(load(file, path)?);
@@ -121,7 +144,8 @@ impl<T> Followed<T> {
             place,
             load: Box::new(load),
             now: RwLock::new((stamp, Ok(content))),
-            checked: AtomicU64::new(milliseconds()),
+            checked: AtomicU64::new(before),
+            looking: Mutex::new(()),
             context: context.clone(),
         })
     }
@@ -134,6 +158,7 @@ impl<T> Followed<T> {
         load: impl Fn(File, &Path) -> Result<T, String> + Send + Sync + 'static,
     ) -> Followed<T> {
         let place = Place::new(path);
+        let before = microseconds();
         let (stamp, content) = match place.open() {
             Ok(file) => (rustix::fs::fstat(&file).ok().map(|stat| Stamp::settled(&stat)), load(file, path).map(Arc::new)),
             Err(error) => (None, Err(describe(path, &error))),
@@ -142,30 +167,40 @@ impl<T> Followed<T> {
             place,
             load: Box::new(load),
             now: RwLock::new((stamp, content)),
-            checked: AtomicU64::new(milliseconds()),
+            checked: AtomicU64::new(before),
+            looking: Mutex::new(()),
             context: context.clone(),
         }
     }
 
     /// The current content, or why there is none.
     pub fn get(&self) -> Result<Arc<T>, String> {
-        let now = milliseconds();
-        if now.saturating_sub(self.checked.load(Ordering::Relaxed)) >= FRESH_MS {
-            self.checked.store(now, Ordering::Relaxed);
-            self.refresh();
+        let now = microseconds();
+        if self.is_old(now) {
+            let _one_at_a_time = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.is_old(now) {
+                let before = microseconds();
+                self.refresh();
+                self.checked.store(before, Ordering::Release);
+            }
         }
-        self.now.read().unwrap_or_else(|e| e.into_inner()).1.clone()
+        self.now.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Whether what is known of the file at this time is too old to be used.
+    fn is_old(&self, now: u64) -> bool {
+        now.saturating_sub(self.checked.load(Ordering::Acquire)) >= FRESH.as_micros() as u64
     }
 
     /// Reads the file again at the next [`Followed::get`], for a reader that has found it changed.
     pub fn expire(&self) {
-        self.now.write().unwrap_or_else(|e| e.into_inner()).0 = Some(Stamp::NONE);
-        self.checked.store(0, Ordering::Relaxed);
+        self.now.write().unwrap_or_else(PoisonError::into_inner).0 = Some(Stamp::NONE);
+        self.checked.store(0, Ordering::Release);
     }
 
     fn refresh(&self) {
         let found = self.place.stat();
-        let known = self.now.read().unwrap_or_else(|e| e.into_inner()).0;
+        let known = self.now.read().unwrap_or_else(PoisonError::into_inner).0;
         let (stamp, content) = match found {
             Ok(stamp) if Some(stamp) == known => return,
             Ok(stamp) => match self.place.open() {
@@ -180,7 +215,7 @@ impl<T> Followed<T> {
                         "{} has changed, but this process may no longer read it: the old content stays in use until \"postfix reload\"",
                         self.place.path.display()
                     ));
-                    let mut state = self.now.write().unwrap_or_else(|e| e.into_inner());
+                    let mut state = self.now.write().unwrap_or_else(PoisonError::into_inner);
                     state.0 = Some(stamp);
                     return;
                 }
@@ -191,7 +226,7 @@ impl<T> Followed<T> {
             // Not to be seen from here (rights given up): what was read stays valid.
             Err(_) => return,
         };
-        *self.now.write().unwrap_or_else(|e| e.into_inner()) = (stamp, content);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = (stamp, content);
     }
 }
 
@@ -208,9 +243,9 @@ pub(crate) fn open_database_error(path: &Path, error: &std::io::Error) -> String
 pub(crate) use posthaste_config::system_reason as reason;
 
 /// A clock. It begins late enough that 0 is never fresh.
-fn milliseconds() -> u64 {
+fn microseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64 + FRESH_MS
+    (START.get_or_init(Instant::now).elapsed() + FRESH).as_micros() as u64
 }
 
 #[cfg(test)]
@@ -218,7 +253,6 @@ mod tests {
     use super::*;
     use crate::context::collecting;
     use std::io::Read;
-    use std::time::Duration;
 
     fn text(path: &Path) -> Followed<String> {
         Followed::open(path, &collecting().0, open_error, |mut file, _| {
@@ -230,7 +264,7 @@ mod tests {
     }
 
     fn pause() {
-        std::thread::sleep(Duration::from_millis(FRESH_MS + 2));
+        std::thread::sleep(2 * FRESH);
     }
 
     // S-TABLE-04

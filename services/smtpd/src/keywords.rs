@@ -46,18 +46,31 @@ impl Keywords {
     /// The rules for one client.
     pub fn of(&self, client: &Client) -> Rules {
         let mut discard = self.all;
+        let mut unknown = 0;
         // The table's answer takes the place of the general list.
-        if let Ok(Some(value)) = self.maps.find(client.address.as_slice().into()) {
-            discard = bits(&String::from_utf8_lossy(&value), &self.log);
+        match self.maps.find(client.address.as_slice().into()) {
+            Ok(Some(value)) => discard = bits(&String::from_utf8_lossy(&value), &self.log),
+            Ok(None) => {}
+            Err(_) => unknown |= keyword::ANY,
         }
-        let matches = |list: &AddressList| list.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(false);
+        let matches = |list: &AddressList| list.matches(client.name.as_slice().into(), client.address.as_slice().into());
+        let mut authorized = |list: &AddressList, bit: u32| {
+            matches(list).unwrap_or_else(|_| {
+                unknown |= bit;
+                false
+            })
+        };
+        let xclient = authorized(&self.xclient, keyword::XCLIENT);
+        let xforward = authorized(&self.xforward, keyword::XFORWARD);
+        let verp = authorized(&self.verp, keyword::VERP);
         Rules {
             discard,
-            bare_newline_excluded: matches(&self.bare_newline),
-            xclient: matches(&self.xclient),
-            xforward: matches(&self.xforward),
-            verp: matches(&self.verp),
-            debug: self.log.verbose() > 0 || matches(&self.debug),
+            bare_newline_excluded: matches(&self.bare_newline).unwrap_or(false),
+            xclient,
+            xforward,
+            verp,
+            unknown,
+            debug: self.log.verbose() > 0 || matches(&self.debug).unwrap_or(false),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Limits {
     pub fn connect(&self, client: &Client) -> (Option<Ticket<'_>>, Result<(), Exceeded>) {
         let Some(ip) = client.ip else { return (None, Ok(())) };
         let wanted = self.count > 0 || self.rates.iter().any(|rate| *rate > 0);
-        if !wanted || self.exceptions.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(true) {
+        if !wanted || self.exceptions.matches(client.name.as_slice().into(), client.address.as_slice().into()).unwrap_or(false) {
             return (None, Ok(()));
         }
         let key = network(ip, self.ipv4_bits, self.ipv6_bits);

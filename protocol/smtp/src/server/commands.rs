@@ -184,6 +184,9 @@ impl<M: Message> Session<M> {
         if let Some(words) = keyword::words(discard) {
             self.log(Level::Info, format!("discarding EHLO keywords: {words}"));
         }
+        if self.rules.unknown != 0 {
+            return self.announce_nothing();
+        }
         let mut words = offers.iter().filter(|(on, bit, _)| *on && discard & bit == 0).map(|(_, _, word)| *word).peekable();
         while let Some(word) = words.next() {
             // The first line is the host name, so there always is a last one.
@@ -193,6 +196,25 @@ impl<M: Message> Session<M> {
                 self.succeed(&format!("250 {word}"));
             }
         }
+    }
+
+    /// A client that may get other features the next time must not go on with fewer.
+    fn announce_nothing(&mut self) {
+        let word = [(keyword::ANY, ""), (keyword::VERP, "XVERP"), (keyword::XCLIENT, "XCLIENT"), (keyword::XFORWARD, "XFORWARD")];
+        let line = match word.iter().find(|(bit, _)| self.rules.unknown & bit != 0) {
+            Some((keyword::ANY, _)) | None => format!("don't know what EHLO features to announce to {}", self.label()),
+            Some((_, word)) => format!("don't know if EHLO feature {word} should be announced to {}", self.label()),
+        };
+        self.log(Level::Warning, line);
+        self.local_data_error();
+    }
+
+    /// What the client may do cannot be found out for now; the session ends.
+    pub(super) fn local_data_error(&mut self) {
+        let reply = format!("421 4.3.0 {} Server local data error", self.settings.hostname);
+        let line = format!("{}: reject: {} from {}: {reply}", self.queue_id(), self.place, self.label());
+        self.log(Level::Info, line);
+        self.refuse(&Refusal { reply, class: notice::DATA, log: false });
     }
 
     fn mail(&mut self, arguments: &[u8]) {

@@ -1,7 +1,7 @@
 //! XCLIENT and XFORWARD (XCLIENT_README, XFORWARD_README): a trusted client speaks for another.
 
 use super::lines;
-use super::session::{Session, State};
+use super::session::{Level, Session, State};
 use super::types::*;
 use crate::xtext;
 use bstr::{BStr, BString, ByteSlice};
@@ -81,7 +81,8 @@ impl<M: Message> Session<M> {
     /// After [`Step::Reintroduced`]: what the client as it now is may do.
     pub fn set_rules(&mut self, rules: Rules) {
         // Whether a client may use XFORWARD is settled when it connects.
-        self.rules = Rules { xforward: self.rules.xforward, ..rules };
+        let unknown = rules.unknown & !keyword::XFORWARD | self.rules.unknown & keyword::XFORWARD;
+        self.rules = Rules { xforward: self.rules.xforward, unknown, ..rules };
     }
 
     /// `client=NAME[ADDR]`, with login and origin, for the line that ties a queue id to its client.
@@ -110,6 +111,9 @@ impl<M: Message> Session<M> {
     pub(super) fn xclient(&mut self, arguments: &[u8]) {
         if self.transaction.is_some() {
             return self.fail("503 5.5.1 Error: MAIL transaction in progress");
+        }
+        if self.is_unknown(keyword::XCLIENT, "XCLIENT") {
+            return;
         }
         if !self.rules.xclient {
             return self.fail("550 5.7.0 Error: insufficient authorization");
@@ -169,9 +173,22 @@ impl<M: Message> Session<M> {
         self.state = State::Reintroduced;
     }
 
+    /// Whether it could not be found out if the client may use a command, which is answered then.
+    fn is_unknown(&mut self, bit: u32, command: &str) -> bool {
+        let unknown = self.rules.unknown & bit != 0;
+        if unknown {
+            self.log(Level::Warning, format!("don't know if command {command} should be allowed from {}", self.label()));
+            self.local_data_error();
+        }
+        unknown
+    }
+
     pub(super) fn xforward(&mut self, arguments: &[u8]) {
         if self.transaction.is_some() {
             return self.fail("503 5.5.1 Error: MAIL transaction in progress");
+        }
+        if self.is_unknown(keyword::XFORWARD, "XFORWARD") {
+            return;
         }
         if !self.rules.xforward {
             return self.fail("550 5.7.0 Error: insufficient authorization");

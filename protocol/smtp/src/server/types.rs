@@ -236,6 +236,9 @@ pub struct Rules {
     pub xforward: bool,
     /// `smtpd_authorized_verp_clients` matches.
     pub verp: bool,
+    /// The lookup failed that tells whether the client may use these: of XCLIENT, XFORWARD and VERP, and [`keyword::ANY`] for what
+    /// is announced at all. A client that asks is told so and sent away.
+    pub unknown: u32,
     /// The dialogue goes to the log: `debug_peer_list` matches, or `-v`.
     pub debug: bool,
 }
@@ -260,6 +263,8 @@ pub mod keyword {
     pub const REQUIRETLS: u32 = 1 << 14;
     /// Not announced: no log line about what is discarded.
     pub const SILENT: u32 = 1 << 15;
+    /// Whatever there is.
+    pub const ANY: u32 = 1 << 16;
 
     /// The discarded keywords as the log lists them: in Postfix's order, and with its odd name for SMTPUTF8. `None` when nothing is
     /// logged: nothing is discarded, `silent-discard`, or, a quirk, ENHANCEDSTATUSCODES is among them.
