@@ -24,16 +24,22 @@ impl Scheduler {
             return None;
         }
         let j = &self.jobs[current];
-        let possible = ((j.selected + j.waiting + j.unread) / params.slot_cost).saturating_sub(j.slots_used);
-        if possible <= params.minimum_slots {
+        let earned = i64::from(j.selected) - i64::from(j.slots_used) * i64::from(params.slot_cost);
+        // A job that was not served yet, or has not earned again what was lent to it, lends nothing.
+        if earned <= 0 {
+            return None;
+        }
+        // What it has given away already counts for the least number of slots, not for what it can still pay.
+        let ever = (j.selected + j.waiting + j.unread) / params.slot_cost;
+        let possible = ever.saturating_sub(j.slots_used);
+        if possible == 0 || ever < params.minimum_slots {
             return None;
         }
         let candidate = self.candidate(now, transport, current, possible)?;
         let need = need(&self.jobs[candidate]);
-        // In hundredths of a slot, with what was lent before as a debt.
-        let j = &self.jobs[current];
-        let available = i64::from(j.selected) * 100 / i64::from(params.slot_cost) - i64::from(j.slots_used) * 100;
-        if available + i64::from(params.slot_loan) * 100 < i64::from(need) * i64::from(100 - params.slot_discount.min(100)) {
+        // Slots are earned whole; of those needed, the discount may leave a part.
+        let available = earned / i64::from(params.slot_cost) + i64::from(params.slot_loan);
+        if available * 100 < i64::from(need) * i64::from(100 - params.slot_discount.min(100)) {
             return None;
         }
         if !self.put_before(transport, candidate, current) {
