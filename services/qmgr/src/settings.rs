@@ -1,10 +1,10 @@
 //! What main.cf says to the queue manager, read once at its start.
 
 use crate::sched::TransportParams;
-use crate::sched::feedback::{Feedback, Limits};
+use crate::sched::feedback::{Feedback, Limits, general};
 use posthaste_config::{Config, ConfigError};
 use posthaste_delivery::Style;
-use posthaste_log::{Logger, warn};
+use posthaste_log::{Logger, info, warn};
 use std::time::Duration;
 
 /// Parameters that do not depend on a transport.
@@ -90,12 +90,20 @@ fn words(text: &str) -> Vec<String> {
 /// The parameters of one transport; `processes` is the `maxproc` of its master.cf entry.
 pub fn transport_params(config: &Config, name: &str, processes: Option<u32>, log: &Logger) -> Result<TransportParams, ConfigError> {
     let int = |suffix| config.service_int(name, suffix).map(|n| u32::try_from(n).unwrap_or(0));
+    let verbose = config.bool("destination_concurrency_feedback_debug")?;
+    let start = u32::try_from(config.int("initial_destination_concurrency")?).unwrap_or(1);
     let feedback = |suffix: &str| -> Result<Feedback, ConfigError> {
-        let text = config.service_text(name, suffix)?;
-        Ok(Feedback::parse(&text).unwrap_or_else(|| {
-            warn!(log, "bad value \"{text}\" of {name}_{suffix}: a number from 0 to 1, number/number, number/concurrency or number/sqrt_concurrency is needed; using 1");
+        let (text, common) = (config.service_text(name, suffix)?, config.text(&format!("default_{suffix}"))?);
+        let parameter = format!("{}_{suffix}", if text == common { "default" } else { name });
+        let value = Feedback::parse(&text).unwrap_or_else(|| {
+            warn!(log, "{parameter}: ignoring malformed or unreasonable feedback: {text}");
             Feedback::Constant(1.0)
-        }))
+        });
+        if verbose {
+            let amount = general(value.amount(start));
+            info!(log, "{name}: {parameter} feedback type {} value at {start}: {amount}", value.form());
+        }
+        Ok(value)
     };
     Ok(TransportParams {
         processes,

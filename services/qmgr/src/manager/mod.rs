@@ -256,7 +256,8 @@ impl<R: Resolver> Manager<R> {
     /// An empty queue manager.
     pub fn new(parts: Parts<R>) -> Manager<R> {
         let Parts { queue, settings, resolver, params, flushable, log, error, own } = parts;
-        let sched = Scheduler::new(settings.minimal_backoff_time, settings.transport_retry_time, settings.qmgr_message_recipient_limit);
+        let mut sched = Scheduler::new(settings.minimal_backoff_time, settings.transport_retry_time, settings.qmgr_message_recipient_limit);
+        sched.set_verbose(settings.destination_concurrency_feedback_debug);
         Manager {
             queue,
             settings,

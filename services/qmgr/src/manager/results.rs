@@ -71,12 +71,9 @@ impl<R: Resolver> Manager<R> {
 
     fn finished(&mut self, now: Instant, number: u64, feedback: Feedback, silent: Dsn) {
         let Some(entry) = self.sent.remove(&number) else { return };
-        let destination = self.sched.entry(entry).map(|entry| entry.destination);
         let Some(Entry { message, recipients, reported, .. }) = self.sched.done(now, entry, feedback) else { return };
-        if self.settings.destination_concurrency_feedback_debug
-            && let Some(text) = destination.and_then(|destination| self.sched.describe(destination))
-        {
-            info!(self.log, "feedback: {text}");
+        for note in self.sched.notes() {
+            info!(self.log, "{note}");
         }
         let key = Key::from_number(message);
         if let Some(message) = self.messages.get_mut(key) {

@@ -8,33 +8,58 @@ pub enum Feedback {
     Constant(f64),
     /// x / N.
     PerConcurrency(f64),
-    /// x / sqrt(N).
-    PerSqrt(f64),
 }
 
 impl Feedback {
-    /// From `1`, `1/8`, `1/concurrency`, `0.5/sqrt_concurrency`; `None` for anything else or an amount outside 0 to 1.
+    /// From `1`, `1/8`, `1/concurrency`; `None` for anything else or an amount outside 0 to 1. (SCHEDULER_README measures with
+    /// `1/sqrt(N)`, too; Postfix takes no such value.)
     pub fn parse(text: &str) -> Option<Feedback> {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|n| n.is_finite());
         let unit = |n: f64| (0.0..=1.0).contains(&n).then_some(n);
         match text.split_once('/') {
-            None => Some(Feedback::Constant(unit(number(text)?)?)),
-            Some((n, d)) => match d.trim() {
-                "concurrency" => Some(Feedback::PerConcurrency(unit(number(n)?)?)),
-                "sqrt_concurrency" => Some(Feedback::PerSqrt(unit(number(n)?)?)),
-                d => Some(Feedback::Constant(unit(number(n)? / number(d).filter(|&d| d > 0.0)?)?)),
-            },
+            None => Some(Feedback::Constant(unit(leading_number(text)?)?)),
+            Some((n, d)) if d.trim().eq_ignore_ascii_case("concurrency") => Some(Feedback::PerConcurrency(unit(number(n)?)?)),
+            Some((n, d)) => Some(Feedback::Constant(unit(number(n)? / number(d).filter(|&d| d > 0.0)?)?)),
         }
     }
 
-    fn amount(self, concurrency: u32) -> f64 {
-        let n = f64::from(concurrency.max(1));
+    /// Postfix's number for the form, in `destination_concurrency_feedback_debug` lines.
+    pub fn form(self) -> u8 {
         match self {
-            Feedback::Constant(x) => x,
-            Feedback::PerConcurrency(x) => x / n,
-            Feedback::PerSqrt(x) => x / n.sqrt(),
+            Feedback::Constant(_) => 0,
+            Feedback::PerConcurrency(_) => 1,
         }
     }
+
+    /// For one delivery at this concurrency.
+    pub fn amount(self, concurrency: u32) -> f64 {
+        match self {
+            Feedback::Constant(x) => x,
+            Feedback::PerConcurrency(x) => x / f64::from(concurrency.max(1)),
+        }
+    }
+}
+
+/// What follows a number is not looked at, as in Postfix.
+fn leading_number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    (1..=text.len()).rev().filter_map(|end| text.get(..end)?.parse::<f64>().ok()).find(|n| n.is_finite())
+}
+
+/// A number as C's `%g` writes it: six digits at most, without trailing zeros.
+pub fn general(x: f64) -> String {
+    let scientific = format!("{x:.5e}");
+    let exponent = scientific.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok()).unwrap_or(0);
+    let shorten = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        return shorten(&format!("{x:.*}", usize::try_from(5 - exponent).unwrap_or(0)));
+    }
+    let mantissa = scientific.split('e').next().unwrap_or_default();
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", shorten(mantissa), exponent.abs())
 }
 
 /// The parameters of a transport that [`Concurrency`] obeys.
@@ -78,40 +103,48 @@ impl Concurrency {
         self.window
     }
 
-    /// A delivery ended without connection or handshake failure while `busy` deliveries (this one included) were running.
-    pub fn succeeded(&mut self, limits: &Limits, busy: u32) {
+    /// A delivery ended without connection or handshake failure while `busy` deliveries (this one included) were running. Returns the amount
+    /// of feedback, if there was any.
+    pub fn succeeded(&mut self, limits: &Limits, busy: u32) -> Option<f64> {
         self.failed_cohorts = 0.0;
         // A window that is not used says nothing about what the other side can take; were it to grow, failures would shrink it too late.
-        if self.window < busy.saturating_add(limits.initial) {
-            self.success += limits.positive.amount(self.window);
-            while self.success >= 1.0 {
-                self.window += 1;
-                self.failure = 0.0;
-                self.success -= 1.0;
-            }
-            self.window = limits.cap(self.window);
+        let full = limits.limit > 0 && self.window >= limits.limit;
+        if full || self.window >= busy.saturating_add(limits.initial) {
+            return None;
         }
+        let feedback = limits.positive.amount(self.window);
+        self.success += feedback;
+        // Steps are taken at the nearest report, not after the last: half an amount is on the way.
+        while self.success + feedback / 2.0 >= 1.0 {
+            self.window += 1;
+            self.failure = 0.0;
+            self.success -= 1.0;
+        }
+        self.window = limits.cap(self.window);
+        Some(feedback)
     }
 
-    /// A delivery ended with connection or handshake failure. Returns whether the destination is now dead.
-    pub fn failed(&mut self, limits: &Limits) -> bool {
+    /// A delivery ended with connection or handshake failure. Returns the amount of feedback, if there was any; without, the window is 0 and
+    /// the destination dead.
+    pub fn failed(&mut self, limits: &Limits) -> Option<f64> {
         if self.window == 0 {
-            return true;
+            return None;
         }
         self.failed_cohorts += 1.0 / f64::from(self.window);
         // The README writes "greater than"; Postfix is seen to suspend a destination with concurrency 1 after its first failure.
         if limits.cohorts > 0 && self.failed_cohorts >= f64::from(limits.cohorts) {
             self.window = 0;
-            return true;
+            return None;
         }
-        self.failure -= limits.negative.amount(self.window);
-        while self.failure < 0.0 {
+        let feedback = limits.negative.amount(self.window);
+        self.failure -= feedback;
+        while self.failure - feedback / 2.0 < 0.0 {
             self.window = self.window.saturating_sub(1);
             self.failure += 1.0;
             self.success = 0.0;
         }
         self.window = self.window.max(1);
-        false
+        Some(feedback)
     }
 
     /// Says that the destination cannot be used, whatever the counts.
@@ -122,8 +155,8 @@ impl Concurrency {
 
 impl std::fmt::Display for Concurrency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Concurrency { window, success, failure, failed_cohorts } = self;
-        write!(f, "window={window} success={success:.2} failure={failure:.2} failed_cohorts={failed_cohorts:.2}")
+        let [success, failure, cohorts] = [self.success, self.failure, self.failed_cohorts].map(general);
+        write!(f, "window {} success {success} failure {failure} fail_cohorts {cohorts}", self.window)
     }
 }
 
@@ -146,8 +179,9 @@ mod tests {
         assert_eq!(Feedback::parse("1"), Some(Feedback::Constant(1.0)));
         assert_eq!(Feedback::parse("1/8"), Some(Feedback::Constant(0.125)));
         assert_eq!(Feedback::parse("1/concurrency"), Some(Feedback::PerConcurrency(1.0)));
-        assert_eq!(Feedback::parse("0.5/sqrt_concurrency"), Some(Feedback::PerSqrt(0.5)));
-        for bad in ["", "x", "2", "-1", "3/2", "1/0", "1/x", "2/concurrency", "nan", "1/2/3"] {
+        assert_eq!(Feedback::parse("0.5 / Concurrency"), Some(Feedback::PerConcurrency(0.5)));
+        assert_eq!(Feedback::parse("0.3x"), Some(Feedback::Constant(0.3)));
+        for bad in ["", "x", "2", "-1", "3/2", "1/0", "1/x", "2/concurrency", "nan", "1/2/3", "1/sqrt_concurrency", "1/concurrencyx"] {
             assert_eq!(Feedback::parse(bad), None, "{bad}");
         }
     }
@@ -194,7 +228,7 @@ mod tests {
         let l = limits("1", "1/concurrency", 1);
         let mut c = Concurrency::new(&l);
         let mut reports = 1;
-        while !c.failed(&l) {
+        while c.failed(&l).is_some() {
             reports += 1;
         }
         // 1/5 + 1/4 + 1/3 + 1/2 > 1: the window shrinks by one each time, 1/concurrency being at least what is left of the hysteresis.
@@ -204,13 +238,13 @@ mod tests {
         let mut c = Concurrency::new(&l);
         c.failed(&l);
         c.succeeded(&l, 5);
-        assert!(!c.failed(&l), "counting began anew");
+        assert!(c.failed(&l).is_some(), "counting began anew");
     }
 
     #[test]
     fn with_concurrency_1_the_first_failure_is_a_cohort() {
         let l = Limits { limit: 1, ..limits("1", "1", 1) };
-        assert!(Concurrency::new(&l).failed(&l));
+        assert_eq!(Concurrency::new(&l).failed(&l), None);
     }
 
     #[test]
@@ -219,10 +253,40 @@ mod tests {
         let mut c = Concurrency::new(&l);
         c.failed(&l);
         assert_eq!(c.window(), 4, "reverse hysteresis");
-        (0..7).for_each(|_| assert!(!c.failed(&l)));
+        (0..7).for_each(|_| assert!(c.failed(&l).is_some()));
         assert_eq!(c.window(), 4);
         c.failed(&l);
         assert_eq!(c.window(), 3);
+    }
+
+    /// Amounts that do not add up to one act at the nearest report: 0.7 already at the first, and the rest is owed.
+    #[test]
+    fn uneven_amounts_are_rounded() {
+        let l = Limits { initial: 3, ..limits("0.7", "0.7", 10) };
+        let mut c = Concurrency::new(&l);
+        c.succeeded(&l, 1);
+        assert_eq!(c.to_string(), "window 4 success -0.3 failure 0 fail_cohorts 0");
+        c.failed(&l);
+        assert_eq!(c.to_string(), "window 2 success 0 failure 1.3 fail_cohorts 0.25");
+    }
+
+    /// C's printf(3), "%g".
+    #[test]
+    fn numbers_are_written_as_in_c() {
+        for (x, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (1.0 / 3.0, "0.333333"),
+            (-0.2, "-0.2"),
+            (2.96667, "2.96667"),
+            (5.551115e-17, "5.55112e-17"),
+            (0.0001, "0.0001"),
+            (1e6, "1e+06"),
+            (999999.0, "999999"),
+            (13.25, "13.25"),
+        ] {
+            assert_eq!(general(x), text);
+        }
     }
 
     #[test]

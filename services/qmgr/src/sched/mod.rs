@@ -229,6 +229,9 @@ pub struct Scheduler {
     dead_time: Duration,
     transport_retry_time: Duration,
     dead_limit: usize,
+    /// `destination_concurrency_feedback_debug`
+    verbose: bool,
+    notes: VecDeque<String>,
 }
 
 /// Room between two jobs in a transport's order, so that one can be put between; halved each time in the same place.
@@ -239,6 +242,11 @@ impl Scheduler {
     /// remember (`qmgr_message_recipient_limit`).
     pub fn new(dead_time: Duration, transport_retry_time: Duration, dead_limit: usize) -> Scheduler {
         Scheduler { dead_time, transport_retry_time, dead_limit, ..Scheduler::default() }
+    }
+
+    /// Has [`Scheduler::notes`] taken down.
+    pub fn set_verbose(&mut self, verbose: bool) {
+        self.verbose = verbose;
     }
 
     /// The transport of that name; `params` is called when it is new.
@@ -494,11 +502,18 @@ impl Scheduler {
         let dead = matches!(d.state, State::Dead(_));
         match feedback {
             _ if dead => (),
-            Feedback::Good => d.concurrency.succeeded(&t.params.concurrency, busy),
-            Feedback::Failed(dsn) if d.concurrency.failed(&t.params.concurrency) => {
-                self.kill_destination(now, key, suspension(dsn));
+            Feedback::Good => {
+                let amount = d.concurrency.succeeded(&t.params.concurrency, busy);
+                self.note("unthrottle", key, amount);
             }
-            Feedback::Failed(_) | Feedback::Unknown => (),
+            Feedback::Failed(dsn) => {
+                let amount = d.concurrency.failed(&t.params.concurrency);
+                self.note("throttle", key, amount);
+                if amount.is_none() {
+                    self.kill_destination(now, key, suspension(dsn));
+                }
+            }
+            Feedback::Unknown => (),
         }
         let d = &mut self.destinations[key];
         if matches!(d.state, State::Open) && !self.transports[transport].params.rate_delay.is_zero() {
@@ -669,11 +684,19 @@ impl Scheduler {
         self.round.iter().map(|&key| self.transports[key].busy).sum()
     }
 
-    /// The concurrency of a destination in words, for `destination_concurrency_feedback_debug`; `None` when it is idle and forgotten.
-    pub fn describe(&self, destination: Key<Destination>) -> Option<String> {
-        let d = self.destinations.get(destination)?;
-        let name = &self.transports[d.transport].name;
-        Some(format!("transport={name} destination={} busy={} waiting={} {}", d.name, d.busy, d.waiting, d.concurrency))
+    fn note(&mut self, what: &str, key: Key<Destination>, amount: Option<f64>) {
+        if !self.verbose {
+            return;
+        }
+        let d = &self.destinations[key];
+        let limit = self.transports[d.transport].params.concurrency.limit;
+        self.notes.extend(amount.map(|amount| format!("qmgr_queue_{what}: feedback {}", feedback::general(amount))));
+        self.notes.push_back(format!("qmgr_queue_{what}: queue {}: limit {limit} {}", d.name, d.concurrency));
+    }
+
+    /// What `destination_concurrency_feedback_debug` wants in the log, oldest first.
+    pub fn notes(&mut self) -> impl Iterator<Item = String> {
+        self.notes.drain(..)
     }
 
     /// The destination with the most entries waiting: transport, next hop, number (for the clog warning).
