@@ -66,7 +66,8 @@ gate.set()
 settle(60)
 lines = re.findall(r"postfix/qmgr\[\d+\]: (.*(?:feedback|qmgr_queue).*)", open("/var/log/maillog").read())
 host.head("values")
-for line in lines:
+# pickup(8) may find several at a time, in any order.
+for line in sorted(lines, key=lambda line: line.removeprefix("warning: ").split("_destination")[0].split(":")[0]):
     if not line.startswith(("qmgr_queue", "retry:")):
         host.out(line)
 for n, name in enumerate(settings):
