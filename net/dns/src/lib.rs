@@ -12,7 +12,7 @@
 //! use posthaste_dns::{Data, Resolver, Settings, Type};
 //! // Before chroot, since it reads files in /etc. Cheap to clone; clones share the cache.
 //! let resolver = Resolver::new(Settings::from_config(config, log)?);
-//! // MX records sorted by preference; null MX is an error of its own.
+//! // Sorted by preference; null MX is an error of its own.
 //! let mx = resolver.mx("example.com").await?;
 //! for record in &mx.records {
 //!     if let Data::Mx { preference, host } = &record.data {
@@ -201,9 +201,13 @@ impl Resolver {
         self.filtered(answer, name, kind)
     }
 
-    /// MX records, best first.
+    /// MX records, best first (equal ones as the server gave them).
     pub async fn mx(&self, name: &str) -> Result<Arc<Answer>, DnsError> {
-        self.query(name, Type::Mx).await
+        let mut answer = self.query(name, Type::Mx).await?;
+        if !answer.records.is_sorted_by_key(Record::preference) {
+            Arc::make_mut(&mut answer).records.sort_by_key(Record::preference);
+        }
+        Ok(answer)
     }
 
     /// A records, for DNS lists.
@@ -400,7 +404,7 @@ impl Resolver {
             ttl = ttl.min(found.ttl);
             match found.reason {
                 None => {
-                    sort(&mut found.records);
+                    sort_servers(&mut found.records);
                     let answer = Answer { name: found.name, records: found.records, secure };
                     let expires = Instant::now() + Duration::from_secs(ttl.into()).min(POSITIVE_LIMIT);
                     return Outcome { result: Ok(Arc::new(answer)), expires };
@@ -430,9 +434,8 @@ fn failed(reason: Reason, secure: bool, ttl: u32) -> Outcome {
     Outcome { result: Err((reason, secure)), expires: Instant::now() + keep }
 }
 
-fn sort(records: &mut [Record]) {
+fn sort_servers(records: &mut [Record]) {
     records.sort_by_key(|record| match record.data {
-        Data::Mx { preference, .. } => preference,
         Data::Srv { priority, .. } => priority,
         _ => 0,
     });

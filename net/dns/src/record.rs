@@ -107,6 +107,14 @@ impl Record {
             _ => None,
         }
     }
+
+    /// The preference of an MX record; the lowest comes first.
+    pub fn preference(&self) -> Option<u16> {
+        match self.data {
+            Data::Mx { preference, .. } => Some(preference),
+            _ => None,
+        }
+    }
 }
 
 /// `name ttl class type preference value`, the form that DNS reply filters match (`smtp_dns_reply_filter`).
@@ -135,7 +143,7 @@ impl fmt::Display for Record {
 pub struct Answer {
     /// The name asked for after its CNAMEs.
     pub name: String,
-    /// MX records are sorted by preference (equal ones as the server gave them), SRV records by priority.
+    /// As the server gave them, but SRV records sorted by priority.
     pub records: Vec<Record>,
     /// The whole chain was validated (AD bit) by a resolver that `resolv.conf` declares trusted (`options trust-ad`).
     pub secure: bool,

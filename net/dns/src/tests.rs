@@ -113,6 +113,8 @@ async fn mx_are_sorted_and_cached() {
         let hosts: Vec<_> = mx.records.iter().map(ToString::to_string).collect();
         assert_eq!(hosts, ["X.example. 60 IN MX 10 a.example.", "X.example. 60 IN MX 20 b.example."]);
         assert!(!mx.secure, "without trust-ad nobody is believed");
+        let as_given = world.resolver.query("X.example", Type::Mx).await.unwrap();
+        assert!(as_given.records.first().is_some_and(|record| record.to_string().ends_with(" 20 b.example.")));
     }
     assert_eq!(world.asked.load(Ordering::Relaxed), 1);
 }

@@ -41,7 +41,9 @@ impl Arrival {
             (Some((peer, own)), _) => identify(smtpd, settings, peer, own).await,
             (None, Transport::Unix(_)) => Client::local(),
             // The client is gone already.
-            (None, Transport::Tcp(_)) => Client { name: "unknown".into(), address: "unknown".into(), ip: None, ..Client::local() },
+            (None, Transport::Tcp(_)) => {
+                Client { name: "unknown".into(), address: "unknown".into(), ip: None, peer: None, ..Client::local() }
+            }
         };
         Arrival { client, early, fault }
     }
@@ -83,6 +85,7 @@ async fn identify(smtpd: &Smtpd, settings: &Settings, peer: SocketAddr, own: Soc
         address: ip.to_string().into(),
         port: peer.port().to_string().into(),
         ip: Some(ip),
+        peer: Some(ip),
         name_status: NameStatus::Missing,
         reverse_status: NameStatus::Missing,
         server_address: own.ip().to_canonical().to_string().into(),

@@ -233,12 +233,12 @@ impl QueueMail {
     fn client_attributes(&mut self, session: &Session<Mail>) {
         let client = session.client();
         let helo = session.helo();
-        match session.forwarded() {
+        match session.forwarded_client() {
             Some(forwarded) => {
                 self.attribute("log_client_name", &forwarded.name);
                 self.attribute("log_client_address", &forwarded.rfc_address);
                 self.attribute("log_client_port", &forwarded.port);
-                self.attribute("log_message_origin", format!("{}[{}]", forwarded.name, forwarded.address).as_bytes());
+                self.attribute("log_message_origin", &forwarded.label);
                 if let Some(helo) = &forwarded.helo {
                     self.attribute("log_helo_name", helo);
                 }
@@ -278,7 +278,7 @@ impl QueueMail {
 pub(crate) fn rewrites_as_local(smtpd: &Smtpd, settings: &Settings, session: &Session<Mail>) -> bool {
     let client = session.client();
     settings.rewrite.iter().any(|item| match item {
-        RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.ip),
+        RewriteClients::InetInterfaces => smtpd.restrictions.is_own_address(client.peer),
         RewriteClients::Mynetworks => {
             smtpd.restrictions.mynetworks().matches(client.name.as_bstr(), client.address.as_bstr()).unwrap_or(false)
         }

@@ -414,25 +414,28 @@ impl Client {
         let client = session.client();
         let known = |text: &BString| if text.is_empty() || text == "unknown" { unavailable() } else { xtext::encode(text) };
         let optional = |text: Option<&BStr>| text.map_or_else(unavailable, |text| xtext::encode(text));
-        let source = |local: bool| BString::from(if local { "LOCAL" } else { "REMOTE" });
-        let attributes = match session.forwarded() {
-            Some(Forwarded { name, rfc_address, port, protocol, helo, ident, local: said, .. }) => [
+        let forwarded = session.forwarded();
+        let local = forwarded.and_then(|forwarded| forwarded.local).unwrap_or(local);
+        let source = BString::from(if local { "LOCAL" } else { "REMOTE" });
+        let ident = optional(forwarded.and_then(|forwarded| forwarded.ident.as_ref()).map(|ident| ident.as_bstr()));
+        let attributes = match session.forwarded_client() {
+            Some(Forwarded { name, rfc_address, port, protocol, helo, .. }) => [
                 ("NAME", known(name)),
                 ("ADDR", known(rfc_address)),
                 ("PORT", known(port)),
                 ("HELO", optional(helo.as_ref().map(|helo| helo.as_bstr()))),
-                ("IDENT", optional(ident.as_ref().map(|ident| ident.as_bstr()))),
+                ("IDENT", ident),
                 ("PROTO", known(protocol)),
-                ("SOURCE", source(said.unwrap_or(local))),
+                ("SOURCE", source),
             ],
             None => [
                 ("NAME", if client.name_status == NameStatus::Failed { "[TEMPUNAVAIL]".into() } else { known(&client.name) }),
                 ("ADDR", known(&client.rfc_address())),
                 ("PORT", known(&client.port)),
                 ("HELO", optional(session.helo())),
-                ("IDENT", unavailable()),
+                ("IDENT", ident),
                 ("PROTO", session.protocol().into()),
-                ("SOURCE", source(local)),
+                ("SOURCE", source),
             ],
         };
         Client { attributes }

@@ -65,7 +65,7 @@ impl Task<'_> {
                 Step::Read => {
                     self.flush_mail().await;
                     if let Some(transcript) = self.session.take_flushed() {
-                        Box::pin(report::send(self.smtpd, self.settings, self.session.client(), transcript)).await;
+                        Box::pin(report::send(self.smtpd, self.settings, &self.session.label(), transcript)).await;
                     }
                     if let Err(lost) = self.write().await {
                         return Some(lost);
@@ -127,7 +127,7 @@ impl Task<'_> {
             let _ = self.write().await;
         }
         if let Some(transcript) = self.session.transcript() {
-            Box::pin(report::send(self.smtpd, self.settings, self.session.client(), transcript)).await;
+            Box::pin(report::send(self.smtpd, self.settings, &self.session.label(), transcript)).await;
         }
         self.session.disconnect();
         self.log();

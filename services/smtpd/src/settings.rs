@@ -39,8 +39,8 @@ pub struct Settings {
     pub double_bounce: String,
     /// `internal_mail_filter_classes` has `notify`.
     pub filter_notices: bool,
-    /// `smtputf8_autodetect_classes` has `notify` and so on is cleanup's matter; here only `info_log_address_format`.
-    pub port_logging: bool,
+    /// `smtputf8_enable`: notices may have UTF-8.
+    pub utf8: bool,
     /// `local_header_rewrite_clients`.
     pub rewrite: Vec<RewriteClients>,
     /// The socket of `flush_service_name`, and how long to wait for it.
@@ -81,7 +81,7 @@ impl Settings {
             mail_name: config.text("mail_name")?,
             double_bounce: config.text("double_bounce_sender")?,
             filter_notices: split_list(&config.text("internal_mail_filter_classes")?).any(|word| word == "notify"),
-            port_logging: config.bool("smtpd_client_port_logging")?,
+            utf8: config.bool("smtputf8_enable")?,
             rewrite: rewrite_clients(config)?,
             flush: PathBuf::from("public").join(config.text("flush_service_name")?),
             ipc_timeout: config.time("ipc_timeout")?,

@@ -76,6 +76,7 @@ class Generator(Draw):
         super().__init__(seed, "sessions")
         self.tables = []
         self.end_of_data = False
+        self.refuses_data = False
         self.xclient = False
 
     # ------------------------------------------------------------- configuration
@@ -94,6 +95,10 @@ class Generator(Draw):
                 head, kind = text.split("T:")
                 text = head + self.table(kind)
             out.append(text)
+        for n, text in enumerate(out[:-1]):
+            # It would take the next word for its list, and what that belongs to for a table.
+            if text == "reject_rbl_client" and out[n + 1].startswith("check_policy_service"):
+                out[n] = "reject_rbl_client bl.example"
         return ", ".join(out)
 
     def configuration(self):
@@ -116,6 +121,7 @@ class Generator(Draw):
             if self.chance(percent):
                 rows[f"smtpd_{name}_restrictions"] = self.restrictions(*groups) + end
         self.end_of_data = "smtpd_end_of_data_restrictions" in rows
+        self.refuses_data = "smtpd_data_restrictions" in rows
         self.xclient = self.chance(15)
         if self.xclient:
             rows["smtpd_authorized_xclient_hosts"] = rows["smtpd_authorized_xforward_hosts"] = "192.0.2.8/29"
@@ -192,8 +198,9 @@ class Generator(Draw):
             if self.chance(8):
                 disturbed = True
                 rows += self.one([["DATA"], ["RSET"], [self.rcpt()], [self.mail()], ["NOOP"], [self.helo()], self.odd(), ["BDAT 0"], ["BDAT 0 LAST"]])
-        # Postfix 3.7 ends with signal 11 when a chunk comes after the one that ended a refused message.
-        return rows + ["RSET"] * disturbed
+        # Postfix 3.7 ends with signal 11 when a chunk comes after the one that ended a refused message, and counts the recipients of a
+        # message that was refused at its first chunk with those of the next (docs/differences.md).
+        return rows + ["RSET"] * (disturbed or self.refuses_data)
 
     def data(self):
         if self.chance(18):

@@ -21,8 +21,9 @@ impl<M: Message> Session<M> {
     }
 
     pub(super) fn content_so_far(&self) -> Option<u64> {
+        // A client that sent a chunk and no command since is within its message.
         let receiving = matches!(self.state, State::Data)
-            || matches!(self.state, State::Bdat) && self.bdat.as_ref().is_some_and(|bdat| bdat.refuse.is_none());
+            || self.place == "BDAT" && self.bdat.as_ref().is_some_and(|bdat| bdat.started && !bdat.failed);
         let size = self.transaction().map_or(0, |transaction| transaction.size);
         receiving.then_some(size + self.partial.len() as u64)
     }
@@ -169,6 +170,16 @@ impl<M: Message> Session<M> {
             self.state = State::Command;
             return None;
         };
+        let limit = self.settings.message_size_limit;
+        let before = self.transaction().map_or(0, |transaction| transaction.size);
+        if bdat.refuse.is_none() && bdat.remaining == bdat.chunk && limit > 0 && before.saturating_add(bdat.chunk) > limit {
+            // Known before it comes. What waits for the end of its line is not counted.
+            let text = format!("{}: BDAT request from {} exceeds message size limit", self.queue_id(), self.label());
+            self.log(Level::Warning, text);
+            let reply = "552 5.3.4 Chunk exceeds message size limit".into();
+            bdat.failed = true;
+            bdat.refuse = Some(Refusal { reply, class: notice::POLICY, log: false });
+        }
         let available = (input.len() - self.position) as u64;
         let take = bdat.remaining.min(available) as usize;
         let chunk = &input[self.position..self.position + take];
@@ -228,8 +239,13 @@ impl<M: Message> Session<M> {
     }
 
     fn end_of_chunk(&mut self) {
+        let too_big = self.transaction().is_some_and(|transaction| transaction.spoiled == Some(Spoiled::TooBig));
         let Some(bdat) = self.bdat.as_mut() else { return };
         let (chunk, last) = (bdat.chunk, bdat.last);
+        if too_big && !last && !bdat.failed {
+            bdat.failed = true;
+            bdat.refuse = Some(too_big_refusal());
+        }
         if let Some(refusal) = bdat.refuse.take() {
             self.refuse(&refusal);
             if last {
@@ -248,7 +264,7 @@ impl<M: Message> Session<M> {
         self.told_too_big = false;
         match self.transaction().and_then(|transaction| transaction.spoiled) {
             Some(Spoiled::TooBig) => {
-                self.refuse(&Refusal { reply: "552 5.3.4 Error: message file too big".into(), class: notice::POLICY, log: false });
+                self.refuse(&too_big_refusal());
                 self.end_of_transaction();
             }
             Some(Spoiled::BareNewline) => {
@@ -293,6 +309,10 @@ impl<M: Message> Session<M> {
 }
 
 /// A line without the CR at its end, or, as in Postfix where bare newlines are allowed, without all of them.
+fn too_big_refusal() -> Refusal {
+    Refusal { reply: "552 5.3.4 Error: message file too big".into(), class: notice::POLICY, log: false }
+}
+
 fn without_returns(line: &[u8], strict: bool) -> &[u8] {
     match line.strip_suffix(b"\r") {
         Some(line) if strict => line,

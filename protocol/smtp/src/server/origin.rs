@@ -37,8 +37,10 @@ pub struct Forwarded {
     pub ident: Option<BString>,
     /// Whether the message originated on the host upstream, when `SOURCE` said so.
     pub local: Option<bool>,
-    /// Something was said of the client, if only that it is unknown.
+    /// Something was said of the client, if only that it is unknown: what is said here takes the place of what is known of the real client.
     pub client: bool,
+    /// `NAME[ADDR]`, as of the last command that told one of them; `NAME` without a known address.
+    pub label: BString,
 }
 
 const UNKNOWN: &str = "unknown";
@@ -56,6 +58,7 @@ impl Default for Forwarded {
             ident: None,
             local: None,
             client: false,
+            label: unknown(),
         }
     }
 }
@@ -76,6 +79,11 @@ impl<M: Message> Session<M> {
     /// What XFORWARD told, for the present transaction.
     pub fn forwarded(&self) -> Option<&Forwarded> {
         self.forwarded.as_deref()
+    }
+
+    /// The same, when it told of the client.
+    pub fn forwarded_client(&self) -> Option<&Forwarded> {
+        self.forwarded().filter(|forwarded| forwarded.client)
     }
 
     /// After [`Step::Reintroduced`]: what the client as it now is may do.
@@ -99,10 +107,7 @@ impl<M: Message> Session<M> {
                 line.push_str(&format!(", orig_queue_id={}", lines::printable(ident)));
             }
             if forwarded.client {
-                line.push_str(&format!(", orig_client={}", forwarded.name));
-                if forwarded.address != UNKNOWN {
-                    line.push_str(&format!("[{}]", forwarded.address));
-                }
+                line.push_str(&format!(", orig_client={}", forwarded.label));
             }
         }
         line
@@ -121,56 +126,68 @@ impl<M: Message> Session<M> {
         if arguments.is_empty() {
             return self.fail("501 5.5.4 Syntax: XCLIENT attribute=value...");
         }
-        // All or nothing: the attributes count when the last of them is good.
-        let (mut client, mut login, mut helo, mut esmtp) = (self.client.clone(), self.login.clone(), None, false);
+        // An attribute counts at once, also when a later one of the command is wrong; log lines then go on naming the client as before.
+        let shown = self.shown.take().unwrap_or_else(|| self.label());
+        match self.set_client(arguments) {
+            Ok(renamed) => {
+                self.shown = (!renamed).then_some(shown);
+                self.end_transaction();
+                self.state = State::Reintroduced;
+            }
+            Err(reply) => {
+                self.shown = Some(shown);
+                self.fail(&reply);
+            }
+        }
+    }
+
+    /// Whether name, address or port were told; or the refusal.
+    fn set_client(&mut self, arguments: &[u8]) -> Result<bool, String> {
+        let (mut renamed, mut helo, mut esmtp, mut login) = (false, None, false, None);
+        let client = &mut self.client;
         for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
-            let (name, value) = match attribute(word) {
-                Ok(pair) => pair,
-                Err(reply) => return self.fail(reply),
-            };
+            let (name, value) = attribute(word)?;
+            renamed |= matches!(name.as_slice(), b"NAME" | b"ADDR" | b"PORT");
             let good = match name.as_slice() {
-                b"NAME" => {
-                    let set = set_name(&value, &mut client.name, &mut client.name_status);
+                b"NAME" => set_name(&value, &mut client.name, &mut client.name_status).map(|()| {
                     // Until REVERSE_NAME says otherwise.
-                    (client.reverse_name, client.reverse_status) = (client.name.clone(), client.name_status);
-                    set
-                }
+                    if client.name_status == NameStatus::Found {
+                        (client.reverse_name, client.reverse_status) = (client.name.clone(), client.name_status);
+                    }
+                }),
                 b"REVERSE_NAME" => set_name(&value, &mut client.reverse_name, &mut client.reverse_status),
                 b"ADDR" => set_address(&value, &mut client.address).map(|ip| client.ip = ip),
                 b"DESTADDR" => set_address(&value, &mut client.server_address).map(drop),
                 b"PORT" => set_port(&value, &mut client.port),
                 b"DESTPORT" => set_port(&value, &mut client.server_port),
                 b"PROTO" => match &value {
-                    Value::Given(text) if text.eq_ignore_ascii_case(b"ESMTP") => {
-                        esmtp = true;
+                    Value::Given(text) if text.eq_ignore_ascii_case(b"ESMTP") || text.eq_ignore_ascii_case(b"SMTP") => {
+                        esmtp = text.len() == 5;
+                        self.esmtp = esmtp;
                         Ok(())
                     }
-                    Value::Given(text) if text.eq_ignore_ascii_case(b"SMTP") => Ok(()),
                     Value::Given(text) => Err(text.clone()),
                     Value::Unavailable => Err("[UNAVAILABLE]".into()),
                     Value::TemporarilyUnavailable => Err("[TEMPUNAVAIL]".into()),
                 },
                 b"HELO" => {
                     helo = given(&value).map(|text| lines::neuter(text));
+                    self.helo.clone_from(&helo);
                     Ok(())
                 }
                 b"LOGIN" => {
                     let username = given(&value).cloned();
                     login = username.map(|username| Login { method: "XCLIENT".into(), username, sender: BString::default() });
+                    self.login = login.clone().or(self.login.take());
                     Ok(())
                 }
-                _ => return self.fail(&format!("501 5.5.4 Bad XCLIENT attribute name: {}", lines::printable(&name))),
+                _ => return Err(format!("501 5.5.4 Bad XCLIENT attribute name: {}", lines::printable(&name))),
             };
-            if let Err(text) = good {
-                return self.fail(&bad_value(name.as_bstr(), &text));
-            }
+            good.map_err(|text| bad_value(name.as_bstr(), &text))?;
         }
-        self.client = client;
-        self.login = login;
-        self.helo = helo;
-        self.esmtp = esmtp;
-        self.end_transaction();
-        self.state = State::Reintroduced;
+        // A new session, but for the client.
+        (self.helo, self.esmtp, self.login) = (helo, esmtp, login);
+        Ok(renamed)
     }
 
     /// Whether it could not be found out if the client may use a command, which is answered then.
@@ -196,56 +213,71 @@ impl<M: Message> Session<M> {
         if arguments.is_empty() {
             return self.fail("501 5.5.4 Syntax: XFORWARD attribute=value...");
         }
-        let mut forwarded = self.forwarded.as_deref().cloned().unwrap_or_default();
+        // An attribute counts at once, also when a later one of the command is wrong; what makes use of it waits for a good command.
+        let forwarded = self.forwarded.get_or_insert_default();
+        match forwarded.set(arguments) {
+            Ok(()) => self.succeed("250 2.0.0 Ok"),
+            Err(reply) => self.fail(&reply),
+        }
+    }
+}
+
+impl Forwarded {
+    fn set(&mut self, arguments: &[u8]) -> Result<(), String> {
+        let (mut client, mut label, mut local) = (false, false, self.local);
         for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
-            let (name, value) = match attribute(word) {
-                Ok(pair) => pair,
-                Err(reply) => return self.fail(reply),
-            };
-            forwarded.client |= !matches!(name.as_slice(), b"IDENT" | b"SOURCE");
-            let text = |value: &Value| given(value).map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
+            let (name, value) = attribute(word)?;
+            client |= !matches!(name.as_slice(), b"IDENT" | b"SOURCE");
+            label |= matches!(name.as_slice(), b"NAME" | b"ADDR" | b"PORT");
             let good = match name.as_slice() {
-                b"NAME" => set_name(&value, &mut forwarded.name, &mut NameStatus::default()).map_err(|text| lines::neuter(&text)),
-                b"ADDR" => set_address(&value, &mut forwarded.address).map(|ip| {
-                    let prefix = if matches!(ip, Some(IpAddr::V6(_))) { "IPv6:" } else { "" };
-                    forwarded.rfc_address = BString::from(format!("{prefix}{}", forwarded.address));
+                b"NAME" => set_name(&value, &mut self.name, &mut NameStatus::default()).map_err(|text| lines::neuter(&text)),
+                // "Unavailable" takes back only what log lines show, as in Postfix.
+                b"ADDR" => set_address(&value, &mut self.address).map(|ip| match ip {
+                    Some(IpAddr::V6(_)) => self.rfc_address = BString::from(format!("IPv6:{}", self.address)),
+                    Some(IpAddr::V4(_)) => self.rfc_address.clone_from(&self.address),
+                    None => {}
                 }),
-                b"PORT" => set_port(&value, &mut forwarded.port),
+                b"PORT" => set_port(&value, &mut self.port),
                 b"PROTO" => match given(&value) {
                     Some(name) if name.len() > 64 => Err(name.clone()),
-                    _ => {
-                        forwarded.protocol = text(&value);
+                    name => {
+                        self.protocol = name.map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
                         Ok(())
                     }
                 },
                 b"HELO" => {
-                    forwarded.helo = given(&value).map(|text| lines::neuter(text));
+                    self.helo = given(&value).map(|text| lines::neuter(text));
                     Ok(())
                 }
                 b"IDENT" => {
-                    forwarded.ident = given(&value).map(|text| lines::neuter(text));
+                    self.ident = given(&value).map(|text| lines::neuter(text));
                     Ok(())
                 }
                 b"SOURCE" => match &value {
                     Value::Given(text) if text.eq_ignore_ascii_case(b"LOCAL") => {
-                        forwarded.local = Some(true);
+                        local = Some(true);
                         Ok(())
                     }
                     Value::Given(text) if text.eq_ignore_ascii_case(b"REMOTE") => {
-                        forwarded.local = Some(false);
+                        local = Some(false);
                         Ok(())
                     }
                     Value::Given(text) => Err(text.clone()),
                     _ => Ok(()),
                 },
-                _ => return self.fail(&format!("501 5.5.4 Bad XFORWARD attribute name: {}", lines::printable(&name))),
+                _ => return Err(format!("501 5.5.4 Bad XFORWARD attribute name: {}", lines::printable(&name))),
             };
-            if let Err(text) = good {
-                return self.fail(&bad_value(name.as_bstr(), &text));
-            }
+            good.map_err(|text| bad_value(name.as_bstr(), &text))?;
         }
-        self.forwarded = Some(Box::new(forwarded));
-        self.succeed("250 2.0.0 Ok");
+        self.client |= client;
+        self.local = local;
+        if label {
+            self.label = match self.address == UNKNOWN {
+                true => self.name.clone(),
+                false => BString::from(format!("{}[{}]", self.name, self.address)),
+            };
+        }
+        Ok(())
     }
 }
 

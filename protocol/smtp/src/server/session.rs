@@ -66,6 +66,8 @@ pub struct Session<M> {
     pub(super) aborted: Option<&'static str>,
     pub(super) login: Option<Login>,
     pub(super) forwarded: Option<Box<Forwarded>>,
+    /// The client's label, where it is not what `client` says by now.
+    pub(super) shown: Option<String>,
     /// A transcript that became too long to keep, with trouble in it.
     pub(super) flushed: Option<Transcript>,
 }
@@ -165,6 +167,7 @@ impl<M: Message> Session<M> {
             aborted: None,
             login: None,
             forwarded: None,
+            shown: None,
             flushed: None,
         }
     }
@@ -578,7 +581,7 @@ impl<M: Message> Session<M> {
 
     /// `name[address]`, as in log lines.
     pub fn label(&self) -> String {
-        self.client.label(self.settings.log_port)
+        self.shown.clone().unwrap_or_else(|| self.client.label(self.settings.log_port))
     }
 
     pub(super) fn with_input<R>(&mut self, work: impl FnOnce(&mut Self, &[u8]) -> R) -> R {

@@ -165,6 +165,8 @@ pub struct Client {
     pub port: BString,
     /// The address as a number; `None` for a local socket.
     pub ip: Option<IpAddr>,
+    /// Who is at the other end of the connection, whatever XCLIENT says; `None` for a local socket.
+    pub peer: Option<IpAddr>,
     /// How the lookup of `name` ended.
     pub name_status: NameStatus,
     /// How the lookup of `reverse_name` ended.
@@ -198,6 +200,7 @@ impl Client {
             address: "127.0.0.1".into(),
             port: BString::default(),
             ip: Some(IpAddr::from([127, 0, 0, 1])),
+            peer: Some(IpAddr::from([127, 0, 0, 1])),
             name_status: NameStatus::Found,
             reverse_status: NameStatus::Found,
             server_address: "127.0.0.1".into(),

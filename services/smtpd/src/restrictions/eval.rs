@@ -242,8 +242,11 @@ impl<'a> Evaluation<'a> {
             },
             R::RejectUnauthDestination { defer } => self.reject_unauth_destination(*defer),
             R::PermitInetInterfaces => {
-                let ours = self.session.client().ip.is_some_and(|ip| self.rules.own_addresses.contains(&ip));
-                if ours { self.permit("permit_inet_interfaces", subject) } else { Outcome::Dunno }
+                if self.rules.is_own_address(self.session.client().peer) {
+                    self.permit("permit_inet_interfaces", subject)
+                } else {
+                    Outcome::Dunno
+                }
             }
             R::PermitMynetworks => {
                 let client = self.session.client();

@@ -60,7 +60,9 @@ impl Evaluation<'_> {
             }
             let families = Families { ipv4: true, ipv6: self.rules.resolver.families().ipv6 };
             match self.rules.resolver.native_addresses(&host, families).await {
-                Ok(addresses) => {
+                Ok(mut addresses) => {
+                    // In the order of the system's own lookup (RFC 6724).
+                    addresses.sort_by_key(|ip| !ip.is_ipv6());
                     for ip in addresses {
                         let key = BString::from(ip.to_string());
                         let value = self.look_up_network(maps, &key).await;
@@ -92,7 +94,8 @@ impl Evaluation<'_> {
         if name.ends_with('.') {
             return Ok(vec![name.to_owned()]);
         }
-        match self.rules.resolver.mx(name).await {
+        // As the server gave them: the first that the table has decides.
+        match self.rules.resolver.query(name, Type::Mx).await {
             Ok(answer) => Ok(answer
                 .records
                 .iter()

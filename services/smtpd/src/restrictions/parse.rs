@@ -158,7 +158,7 @@ impl<'a> Parser<'a> {
         if let Some(policy) = self.policies.get(spec) {
             return Ok(Rc::clone(policy));
         }
-        let policy = Rc::new(Policy::parse(spec, self.config)?);
+        let policy = Rc::new(Policy::parse(spec, braced(spec).unwrap_or(Ok(spec))?, self.config)?);
         self.policies.insert(spec.to_owned(), Rc::clone(&policy));
         Ok(policy)
     }
@@ -223,8 +223,7 @@ fn rule<'a>(
             return R::Broken(format!("restriction {name} must be followed by transport:server"));
         };
         let Some(parser) = parser.as_mut() else { return R::TableInTable };
-        let inner = braced(spec).unwrap_or(Ok(spec));
-        return match inner.and_then(|spec| parser.policy(spec)) {
+        return match parser.policy(spec) {
             Ok(policy) => R::Policy(policy),
             Err(error) => R::Broken(error),
         };

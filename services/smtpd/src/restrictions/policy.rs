@@ -20,7 +20,9 @@ const MAX_REPLY: usize = 64 * 1024;
 /// One policy server with its idle connections.
 #[derive(Debug)]
 pub struct Policy {
-    /// As configured: `inet:127.0.0.1:10023`.
+    /// As configured, with braces and attributes: what warnings about its answers name.
+    title: String,
+    /// `inet:127.0.0.1:10023`.
     name: String,
     endpoint: Endpoint,
     timeout: Duration,
@@ -45,14 +47,16 @@ struct Connection {
 }
 
 impl Policy {
-    /// From `inet:host:port`, `unix:path`, or `inet:host:port, timeout=10s, default_action=DUNNO` (the inside of braces).
-    pub fn parse(spec: &str, config: &Config) -> Result<Policy, String> {
+    /// From `inet:host:port`, `unix:path`, or `inet:host:port, timeout=10s, default_action=DUNNO` (the inside of braces); `title` is the whole
+    /// as it is written.
+    pub fn parse(title: &str, spec: &str, config: &Config) -> Result<Policy, String> {
         let mut words = split_list(spec);
         let name = words.next().ok_or("policy service without a server")?;
         let text = |name: &str| config.text(name).map_err(|error| error.to_string());
         let time = |name: &str| config.time(name).map_err(|error| error.to_string());
         let number = |name: &str| config.int(name).map(|n| u64::try_from(n).unwrap_or(0)).map_err(|error| error.to_string());
         let mut policy = Policy {
+            title: title.to_owned(),
             name: name.to_owned(),
             endpoint: Endpoint::parse_typed(name).map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
             timeout: time("smtpd_policy_service_timeout")?,
@@ -283,8 +287,7 @@ impl Evaluation<'_> {
             action = None;
         }
         let action = action.unwrap_or_else(|| policy.default_action.as_str().into());
-        let key = self.name_of(subject);
-        Box::pin(self.result(&policy.name, action.as_bstr(), key.as_bstr(), subject)).await
+        Box::pin(self.result(&policy.title, action.as_bstr(), "policy query".into(), subject)).await
     }
 
     fn policy_request(&mut self, policy: &Policy) -> Vec<u8> {
@@ -371,27 +374,27 @@ mod tests {
 
     #[test]
     fn servers() {
-        let policy = Policy::parse("inet:127.0.0.1:9000", &config()).unwrap();
+        let policy = Policy::parse("", "inet:127.0.0.1:9000", &config()).unwrap();
         assert!(matches!(&policy.endpoint, Endpoint::Inet { host, port: Some(9000), .. } if host == "127.0.0.1"));
         assert_eq!(policy.timeout, Duration::from_secs(7));
         assert_eq!(policy.label(), "127.0.0.1:9000");
         assert!(
-            matches!(Policy::parse("unix:private/policy", &config()).unwrap().endpoint, Endpoint::Unix(path) if path == "private/policy")
+            matches!(Policy::parse("", "unix:private/policy", &config()).unwrap().endpoint, Endpoint::Unix(path) if path == "private/policy")
         );
-        assert!(matches!(Policy::parse("inet:[::1]:9000", &config()).unwrap().endpoint, Endpoint::Inet { host, .. } if host == "::1"));
-        assert!(Policy::parse("127.0.0.1:9000", &config()).is_err());
+        assert!(matches!(Policy::parse("", "inet:[::1]:9000", &config()).unwrap().endpoint, Endpoint::Inet { host, .. } if host == "::1"));
+        assert!(Policy::parse("", "127.0.0.1:9000", &config()).is_err());
     }
 
     #[test]
     fn attributes_of_a_server() {
         let spec = " inet:127.0.0.1:9000, timeout = 2m, { default_action = 450 4.7.1 try later }, policy_context=ctx ";
-        let policy = Policy::parse(spec, &config()).unwrap();
+        let policy = Policy::parse("", spec, &config()).unwrap();
         assert_eq!(policy.timeout, Duration::from_secs(120));
         assert_eq!(policy.default_action, "450 4.7.1 try later");
         assert_eq!(policy.context, "ctx");
-        assert!(Policy::parse("inet:127.0.0.1:9000, foo=1", &config()).is_err());
-        assert!(Policy::parse("inet:127.0.0.1:9000, timeout", &config()).is_err());
-        assert!(Policy::parse("inet:127.0.0.1:9000, timeout=soon", &config()).is_err());
+        assert!(Policy::parse("", "inet:127.0.0.1:9000, foo=1", &config()).is_err());
+        assert!(Policy::parse("", "inet:127.0.0.1:9000, timeout", &config()).is_err());
+        assert!(Policy::parse("", "inet:127.0.0.1:9000, timeout=soon", &config()).is_err());
     }
 
     /// S-TRAP-09: what servers answer.
