@@ -27,7 +27,7 @@ impl Probed {
 /// or something old. Frame kind [`Query::FRAME`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// The address, rewritten.
+    /// The address as the client gave it (without quotes).
     pub address: Address,
 }
 
@@ -84,6 +84,10 @@ impl ProbeSender {
 
     /// Whether an address is the sender of a probe of now or of the periods before and after.
     pub fn matches(&self, address: &Address, now: SystemTime) -> bool {
+        let local = self.address.local();
+        if self.address.is_empty() || !address.local().get(..local.len()).is_some_and(|start| start.eq_ignore_ascii_case(local)) {
+            return false;
+        }
         let period = self.period(now);
         (period.saturating_sub(1)..=period + 1).any(|period| self.of_period(period).as_bytes().eq_ignore_ascii_case(address.as_bytes()))
     }

@@ -121,7 +121,7 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
     tokio::select! {
         () = accept(&state, listeners) => {}
         () = idle(&state, started.max_idle) => return Ok(()),
-        () = terminated(&signals) => return Ok(()),
+        () = terminated(&signals) => return { service.terminated(); Ok(()) },
         () = let_go(started.status.take()) => {}
     }
     // The listening sockets are closed now.
@@ -132,11 +132,11 @@ async fn supervise<S: Service>(service: Rc<S>, started: &mut Started, signals: S
         while state.load.clients() > 0 {
             state.load.less().await;
         }
-        service.drained().await;
+        Rc::clone(&service).drained().await;
     };
     tokio::select! {
         () = drained => {}
-        () = terminated(&signals) => {}
+        () = terminated(&signals) => service.terminated(),
     }
     Ok(())
 }

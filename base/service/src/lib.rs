@@ -161,6 +161,9 @@ pub trait Service: Sized + 'static {
         true
     }
 
+    /// SIGTERM: the process ends as soon as this returns. For what would be lost in memory; may block.
+    fn terminated(&self) {}
+
     /// Master wants this process to go (reload), or is dead: no new client will come. What runs should be finished; connections on which the
     /// next request may come at any time should be closed when it is safe.
     fn drain(self: &Rc<Self>) {}

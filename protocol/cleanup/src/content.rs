@@ -46,6 +46,8 @@ pub(crate) struct Content {
     pub known: HashSet<Vec<u8>>,
     /// Aliases with several recipients, for whom a report of success was asked.
     pub expanded: Vec<LogRecord>,
+    /// A probe's recipient turned out to be several.
+    pub aliased: bool,
     /// Recipients to be added after the content.
     pub bcc: Vec<BString>,
     // Content.
@@ -132,6 +134,7 @@ impl Content {
             last_recipient: Address::empty(),
             known: HashSet::new(),
             expanded: Vec::new(),
+            aliased: false,
             bcc: Vec::new(),
             seen: Seen::default(),
             hops: 0,

@@ -2,7 +2,7 @@
 
 use crate::content::Content;
 use crate::mapping::Classes;
-use crate::{Profile, Rejected};
+use crate::{ALIASED, Profile, Rejected};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_delivery::{Delay, ShownAddress};
@@ -13,13 +13,16 @@ use posthaste_queue::{Notify, Recipient, RecordType};
 use posthaste_route::Context;
 use posthaste_table::fold;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Recipients beyond this number are not kept in memory: the queue manager reads them from the file, in portions.
 const KEPT: usize = 1000;
 
 /// Sender options that were asked for, not found in the message: SMTPUTF8 and REQUIRETLS.
 const ASKED: u32 = 1 | 32;
+
+/// In `trace_flags`: a probe of the verify service, which is delivered to nobody.
+const PROBE: u32 = 256;
 
 /// The name under which mail systems write.
 const DAEMON: &str = "MAILER-DAEMON";
@@ -304,6 +307,11 @@ impl Content {
             self.put_recipient(address, original, dsn_orcpt, notify)?;
         } else {
             let recipients = profile.expand(self.id(), &address)?;
+            if self.envelope.trace_flags & PROBE != 0 && recipients.len() > 1 {
+                self.log_result(&address, &original, "2.0.0", "deliverable", BStr::new(ALIASED));
+                self.aliased = true;
+                return Ok(());
+            }
             let mut notify = notify;
             let expanded = !matches!(recipients.as_slice(), [only] if *only == address);
             if expanded && notify & Notify::SUCCESS != 0 {
@@ -396,7 +404,7 @@ impl Content {
         for address in std::mem::take(&mut self.bcc) {
             self.add_bcc(Address::new(address))?;
         }
-        if self.envelope.recipient_count == 0 {
+        if self.envelope.recipient_count == 0 && !self.aliased {
             return Err(Rejected::NoRecipients);
         }
         self.write(RecordType::END, BStr::new(b""))
@@ -415,10 +423,9 @@ impl Content {
     pub fn bounce(&mut self) -> Result<bool, Rejected> {
         let Some((dsn, text)) = self.bounced.take() else { return Ok(false) };
         let recipients = std::mem::take(&mut self.envelope.recipients);
-        let now = self.queue.clock.now();
         let records: Vec<LogRecord> = recipients.iter().map(|recipient| failed(recipient, &dsn, text.as_bstr())).collect();
         for recipient in &recipients {
-            self.log_bounced(recipient, &dsn, text.as_bstr(), now);
+            self.log_result(&recipient.address, &recipient.original, &dsn, "bounced", text.as_bstr());
             if let Some(offset) = recipient.offset {
                 self.writer.overwrite_type(offset, RecordType::DONE)?;
             }
@@ -429,17 +436,16 @@ impl Content {
         Ok(true)
     }
 
-    fn log_bounced(&self, recipient: &Recipient, dsn: &str, text: &BStr, now: SystemTime) {
+    fn log_result(&self, address: &Address, original: &Address, dsn: &str, status: &str, text: &BStr) {
         let Profile { log, style, .. } = &*self.profile;
-        let delay = Delay::between(self.envelope.arrival, now, style.digits);
+        let delay = Delay::between(self.envelope.arrival, self.queue.clock.now(), style.digits);
         let id = self.id();
-        let to = ShownAddress::new(&recipient.address, *style);
-        let orig_to =
-            match recipient.original.as_bytes().eq_ignore_ascii_case(recipient.address.as_bytes()) || recipient.original.is_empty() {
-                true => String::new(),
-                false => format!("orig_to=<{}>, ", ShownAddress::new(&recipient.original, *style)),
-            };
-        info!(log, "{id}: to=<{to}>, {orig_to}relay=none, delay={delay}, delays={delay}/0/0/0, dsn={dsn}, status=bounced ({text})");
+        let to = ShownAddress::new(address, *style);
+        let orig_to = match original.as_bytes().eq_ignore_ascii_case(address.as_bytes()) || original.is_empty() {
+            true => String::new(),
+            false => format!("orig_to=<{}>, ", ShownAddress::new(original, *style)),
+        };
+        info!(log, "{id}: to=<{to}>, {orig_to}relay=none, delay={delay}, delays={delay}/0/0/0, dsn={dsn}, status={status} ({text})");
     }
 }
 

@@ -109,7 +109,12 @@ pub struct Accepted {
     /// The message was refused and [`Flags::bounce`] was set: all recipients are marked done and stand in `bounce/ID`, so that the queue
     /// manager has nothing to do but to have the report sent.
     pub bounced: bool,
+    /// A probe of the verify service (its `trace_flags` say so) for an alias with several recipients: it has none, and the answer is [`ALIASED`].
+    pub aliased: bool,
 }
+
+/// What a probe finds out about an alias with several recipients, none of which is asked for.
+pub const ALIASED: &str = "aliased to multiple recipients";
 
 #[cfg(test)]
 mod tests;

@@ -115,7 +115,7 @@ impl Message {
     /// After `E`: size record, mode, and the result.
     pub fn finish(mut self) -> Result<Accepted, Rejected> {
         if self.content.flags.discard {
-            return Ok(Accepted { file: None, envelope: None, held: false, bounced: false });
+            return Ok(Accepted { file: None, envelope: None, held: false, bounced: false, aliased: false });
         }
         if let Some(rejected) = self.content.refusal() {
             return Err(rejected.clone());
@@ -140,6 +140,7 @@ impl Message {
         let bounced = self.content.bounce()?;
         let held = self.content.flags.hold && !bounced;
         let reported = self.content.report_expanded()? || bounced;
+        let aliased = self.content.aliased;
         let Content { mut writer, mut envelope, oversize: _, .. } = self.content.close()?;
         envelope.recipients.shrink_to_fit();
         let complete = envelope.recipients.len() == envelope.recipient_count as usize;
@@ -147,7 +148,7 @@ impl Message {
         writer.overwrite(0, RecordType::SIZE, &size_record(&envelope))?;
         let file = writer.complete(to)?;
         let envelope = (complete && !held && !reported).then_some(envelope);
-        Ok(Accepted { file: Some(file), envelope, held, bounced })
+        Ok(Accepted { file: Some(file), envelope, held, bounced, aliased })
     }
 }
 

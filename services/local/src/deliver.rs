@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_delivery::Timing;
 use posthaste_delivery::delivered::Delivered;
-use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_RECORD};
+use posthaste_ipc::delivery::{Done, Dsn, Outcome, Report, Request, TRACE_RECORD, TRACE_VERIFY};
 use posthaste_log::warn;
 use posthaste_queue::{Content, Notify, Recipient};
 use posthaste_system::credentials::Identity;
@@ -149,6 +149,11 @@ impl Delivery<'_> {
         if self.expanded {
             self.finish_parts(recipient);
         }
+    }
+
+    /// The request is a probe of the verify service, for which it is enough that an address is expanded to others, whatever these are.
+    pub fn verifies(&self) -> bool {
+        self.request.trace_flags & TRACE_VERIFY != 0
     }
 
     /// Alias, or else user.

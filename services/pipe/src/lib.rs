@@ -151,7 +151,8 @@ impl Pipe {
             }
         }
         if request.probe {
-            let text = format!("delivers to command: {}", bstr::join(" ", &arguments).as_bstr());
+            let command = arguments.first().map(|program| program.as_bstr()).unwrap_or_default();
+            let text = format!("delivers to command: {command}");
             return Result { dsn: self.delivered(text.into()), bounced: false, sent: true };
         }
         let copy = Copy {

@@ -69,8 +69,12 @@ impl Entry {
         value
     }
 
-    /// Whether the result is too old to be used.
+    /// Whether the result is too old to be used. It is used for as long as a probe is under way that was sent to renew it.
     pub fn expired(&self, times: &Times, now: u64) -> bool {
+        self.status == Status::Unknown || !self.probing(now) && self.outdated(times, now)
+    }
+
+    fn outdated(&self, times: &Times, now: u64) -> bool {
         match self.status {
             Status::Unknown => true,
             Status::Deliverable => self.updated + times.positive_expire.as_secs() < now,
@@ -100,12 +104,15 @@ impl Entry {
     /// The entry after a probe's result; `None` when it is to be forgotten.
     pub fn after(self, outcome: Outcome, text: BString, times: &Times, now: u64) -> Option<Entry> {
         let good = outcome == Outcome::Sent;
+        let outdated = self.outdated(times, now);
         // An address that is known to be good is not made bad by one failure (ADDRESS_VERIFICATION_README): the server may have a bad day.
-        if !good && self.status == Status::Deliverable && !self.expired(times, now) {
-            return Some(Entry { probed: 0, ..self });
+        // That it was probed is not forgotten, or it would be probed whenever it is asked for.
+        if !good && self.status == Status::Deliverable && !outdated {
+            return Some(self);
         }
+        // What is known to be bad stays so until it expires; nothing new is kept.
         if !good && !times.negative_cache {
-            return None;
+            return (!outdated).then_some(self);
         }
         let status = match outcome {
             Outcome::Sent => Status::Deliverable,
@@ -172,7 +179,8 @@ mod tests {
         let now = 1_000 * DAY;
         let good = Entry { probed: now, ..entry(Status::Deliverable, now - 8 * DAY) };
         let after = good.clone().after(Outcome::Bounced, "no".into(), &times(), now).unwrap();
-        assert_eq!(after, Entry { probed: 0, ..good.clone() });
+        assert_eq!(after, good);
+        assert!(!after.wants_probe(&times(), now + 999));
         let old = Entry { updated: now - 40 * DAY, ..good };
         assert_eq!(old.after(Outcome::Bounced, "no".into(), &times(), now).unwrap().status, Status::Undeliverable);
     }

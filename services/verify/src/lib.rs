@@ -10,8 +10,9 @@ pub mod probe;
 use bstr::{BStr, BString, ByteSlice};
 use entry::{Entry, Times};
 use posthaste_address::Address;
-use posthaste_cleanup_protocol::Profile;
+use posthaste_cleanup_protocol::{ALIASED, Profile};
 use posthaste_config::split_list;
+use posthaste_ipc::delivery::Outcome;
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_ipc::verify::{Known, ProbeSender, Probed, Query};
@@ -20,7 +21,7 @@ use posthaste_log::{Logger, info, warn};
 use posthaste_queue::Queue;
 use posthaste_service::{Connection, Fatal, Service, Setup, SharedCache, Spec};
 use posthaste_table::{Context, cache::Cache};
-use probe::Prober;
+use probe::{Prober, Sent};
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -29,10 +30,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
-/// Between two times of saving the cache, if there is something to save.
-const SAVE: Duration = Duration::from_secs(10);
+/// From a change of the cache to its being saved, so that many changes are saved together.
+const SAVE: Duration = Duration::from_secs(1);
 /// In the cache: when it was last cleaned up, as Postfix notes it.
 const CLEANED: &[u8] = b"_LAST_CACHE_CLEANUP_COMPLETED_";
 /// Probes made at one time; each waits for the disk.
@@ -49,6 +50,8 @@ struct Verify {
     /// Empty when there is a shared one.
     cache: RefCell<Cache>,
     shared: Option<SharedCache>,
+    /// Told when the own cache changed.
+    changed: Notify,
     times: Times,
     cleanup_interval: Duration,
     sender: ProbeSender,
@@ -75,6 +78,7 @@ impl Service for Verify {
         Ok(Verify {
             cache: RefCell::new(cache),
             shared,
+            changed: Notify::new(),
             times: Times {
                 positive_expire: config.time("address_verify_positive_expire_time")?,
                 positive_refresh: config.time("address_verify_positive_refresh_time")?,
@@ -133,6 +137,12 @@ impl Service for Verify {
         !self.cache.borrow().is_dirty()
     }
 
+    fn terminated(&self) {
+        if let Err(error) = self.cache.borrow_mut().save() {
+            warn!(self.log, "{error}");
+        }
+    }
+
     async fn drained(self: Rc<Verify>) {
         self.save().await;
     }
@@ -171,20 +181,36 @@ impl Verify {
     async fn store(&self, key: &[u8], value: BString) {
         match &self.shared {
             Some(shared) => shared.update(key, value.into()).await,
-            None => self.cache.borrow_mut().update(key.as_bstr(), value),
+            None => {
+                self.cache.borrow_mut().update(key.as_bstr(), value);
+                self.changed.notify_one();
+            }
         }
     }
 
     async fn forget(&self, key: &[u8]) {
         match &self.shared {
             Some(shared) => shared.delete(key).await,
-            None => self.cache.borrow_mut().delete(key.as_bstr()),
+            None => {
+                self.cache.borrow_mut().delete(key.as_bstr());
+                self.changed.notify_one();
+            }
         }
     }
 
     /// What the cache has; one that makes no sense counts as nothing.
     async fn entry(&self, key: &[u8]) -> Option<Entry> {
-        Entry::parse(self.lookup(key).await?.as_bstr())
+        let value = self.lookup(key).await?;
+        let entry = Entry::parse(value.as_bstr());
+        if entry.is_none() {
+            self.bad_entry(&value);
+        }
+        entry
+    }
+
+    fn bad_entry(&self, value: &[u8]) {
+        let status = value.split(|c| *c == b':').next().unwrap_or_default().as_bstr();
+        warn!(self.log, "bad address verify table entry: {status}");
     }
 
     async fn query(self: &Rc<Verify>, address: &Address) -> Known {
@@ -224,7 +250,12 @@ impl Verify {
             let sent = tokio::task::spawn_blocking(move || prober.send(&sender, &recipient)).await;
             drop(permit);
             match sent {
-                Ok(Ok(new)) => this.announce(new).await,
+                Ok(Ok(Sent { new, aliased })) => {
+                    this.announce(new).await;
+                    if aliased {
+                        this.update(Probed { address, outcome: Outcome::Sent, text: ALIASED.into() }).await;
+                    }
+                }
                 Ok(Err(error)) => warn!(this.log, "cannot send a probe for <{address}>: {error}"),
                 Err(_) => warn!(this.log, "cannot send a probe for <{address}>: the thread panicked"),
             }
@@ -245,6 +276,7 @@ impl Verify {
     async fn save_now_and_then(&self) {
         let mut pause = SAVE;
         loop {
+            self.changed.notified().await;
             tokio::time::sleep(pause).await;
             let begun = Instant::now();
             self.save().await;
@@ -302,6 +334,7 @@ impl Verify {
         cache.delete(CLEANED.as_bstr());
         let counts = cache.retain(|_, value| kept(value, &self.times, now));
         cache.update(CLEANED.as_bstr(), now.to_string().into());
+        self.changed.notify_one();
         self.cleaned(cache.name(), counts);
     }
 

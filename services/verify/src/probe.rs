@@ -25,19 +25,29 @@ pub struct Prober {
     pub smtputf8: bool,
 }
 
+/// A probe in the queue.
+pub struct Sent {
+    /// For the queue manager.
+    pub new: Option<NewMessage>,
+    /// The result is known: an alias with several recipients.
+    pub aliased: bool,
+}
+
 impl Prober {
     /// Puts a probe into the queue. Blocks for the disk. The error is a text for the log.
-    pub fn send(&self, sender: &Address, recipient: &Address) -> Result<Option<NewMessage>, String> {
+    pub fn send(&self, sender: &Address, recipient: &Address) -> Result<Sent, String> {
         let smtputf8 = self.smtputf8 && !(recipient.as_bytes().is_ascii() && sender.as_bytes().is_ascii());
         let flags = Flags { address_mappings: true, smtputf8, ..Flags::default() };
         let mut message = Message::begin(&self.profile, &self.queue, flags).map_err(|error| error.to_string())?;
         let id = message.id().clone();
         self.write(&mut message, sender, recipient).map_err(|rejected| format!("{rejected:?}"))?;
         let accepted = message.finish().map_err(|rejected| format!("{rejected:?}"))?;
+        let aliased = accepted.aliased;
         if let Some(file) = accepted.file {
             Committer::commit_now(file).map_err(|error| error.to_string())?;
         }
-        Ok(accepted.envelope.map(|envelope| NewMessage { queue: QueueName::Incoming, id, envelope: Some(envelope) }))
+        let new = accepted.envelope.map(|envelope| NewMessage { queue: QueueName::Incoming, id, envelope: Some(envelope) });
+        Ok(Sent { new, aliased })
     }
 
     fn write(&self, message: &mut Message, sender: &Address, recipient: &Address) -> Result<(), Rejected> {

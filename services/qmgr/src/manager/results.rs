@@ -164,8 +164,15 @@ impl<R: Resolver> Manager<R> {
         }
         let flags = message.request_flags(&self.settings);
         if flags & TRACE_VERIFY != 0 {
-            let address = if recipient.original.is_empty() { &recipient.address } else { &recipient.original };
-            self.actions.push_back(Action::Probed { address: address.clone(), outcome, text: report.dsn.reason });
+            if whole && report.dsn.reason.is_empty() {
+                return; // All has been told in parts.
+            }
+            // What was asked for, and what rewriting made of it.
+            let address = report.part.as_ref().map_or(&recipient.address, |part| &part.address);
+            let original = Some(&recipient.original).filter(|original| !original.is_empty() && *original != address);
+            for address in original.into_iter().chain([address]) {
+                self.actions.push_back(Action::Probed { address: address.clone(), outcome, text: report.dsn.reason.clone() });
+            }
             return;
         }
         if outcome == Outcome::Deferred && flags & TRACE_PROBE == 0 {

@@ -12,6 +12,7 @@ use posthaste_log::warn;
 use posthaste_route::{Class, Route};
 use posthaste_smtp_protocol::server::notice;
 use posthaste_table::fold;
+use std::time::SystemTime;
 
 impl Evaluation<'_> {
     /// Resolves the sender of MAIL; a hopeless one is no address.
@@ -188,6 +189,12 @@ impl Evaluation<'_> {
     /// Whether the recipient is `postmaster` without a domain.
     pub fn to_postmaster(&self) -> bool {
         self.session.recipient().is_some_and(|recipient| recipient.as_bytes().eq_ignore_ascii_case(b"postmaster"))
+    }
+
+    /// Whether the recipient is the sender of this host's address probes.
+    pub fn to_probe_sender(&self) -> bool {
+        let sender = &self.rules.verification.probe_sender;
+        self.session.recipient().is_some_and(|recipient| sender.matches(recipient, SystemTime::now()))
     }
 
     /// Postmaster must always be reachable (RFC 5321 §4.5.1), and the sender of our own probes and notices must not look unknown.

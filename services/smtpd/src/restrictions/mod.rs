@@ -221,7 +221,7 @@ impl Rules {
                 unknown_address_defers: defers("unknown_address_tempfail_action")?,
             },
             maps_rbl_reject_code: code("maps_rbl_reject_code")?,
-            verification: unverified::Verification::open(config)?,
+            verification: unverified::Verification::open(config, &router)?,
             stress: config.lookup("stress")?.unwrap_or_default(),
             compatibility_level: config.text("compatibility_level")?,
             mail_version: config.text("mail_version")?,
@@ -272,8 +272,8 @@ impl Rules {
         match check {
             // Whoever it is for, it will be thrown away.
             Check::Recipient | Check::Data | Check::EndOfMessage if discarded => Outcome::Discard,
-            // RFC 5321 §4.5.1: whatever the lists say.
-            Check::Recipient if evaluation.to_postmaster() => Outcome::Permit,
+            // RFC 5321 §4.5.1: whatever the lists say. And who verifies the sender of our probes shall find it to exist.
+            Check::Recipient if evaluation.to_postmaster() || evaluation.to_probe_sender() => Outcome::Permit,
             Check::Connect => {
                 let outcome = evaluation.list(&self.client, Subject::Client).await;
                 evaluation.memory.client = evaluation.defer_if_permit.clone();

@@ -6,9 +6,11 @@ use super::parse::Subject;
 use super::reply::Reject;
 use crate::ask::ask;
 use bstr::{BString, ByteSlice};
+use posthaste_address::Address;
 use posthaste_config::{Config, ConfigError};
-use posthaste_ipc::verify::{Known, Query, Status};
+use posthaste_ipc::verify::{Known, ProbeSender, Query, Status};
 use posthaste_log::warn;
+use posthaste_route::{Context, Router};
 use posthaste_service::Fatal;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +21,8 @@ pub struct Verification {
     timeout: Duration,
     poll_count: i64,
     poll_delay: Duration,
-    probe_sender: String,
+    /// To whom mail is always let pass.
+    pub probe_sender: ProbeSender,
     sender: Kind,
     recipient: Kind,
 }
@@ -32,7 +35,7 @@ struct Kind {
 }
 
 impl Verification {
-    pub fn open(config: &Config) -> Result<Verification, Fatal> {
+    pub fn open(config: &Config, router: &Router) -> Result<Verification, Fatal> {
         let kind = |what: &str| -> Result<Kind, Fatal> {
             let code = |name: String| -> Result<u16, ConfigError> { Ok(u16::try_from(config.int(&name)?).unwrap_or(0)) };
             let action = format!("unverified_{what}_tempfail_action");
@@ -50,7 +53,11 @@ impl Verification {
             timeout: config.time("ipc_timeout")?,
             poll_count: config.int("address_verify_poll_count")?,
             poll_delay: config.time("address_verify_poll_delay")?,
-            probe_sender: config.text("address_verify_sender")?,
+            probe_sender: {
+                let sender = config.text("address_verify_sender")?;
+                let sender = if sender == "<>" { Address::empty() } else { Address::from_external(sender.as_bytes()) };
+                ProbeSender::new(router.rewrite(Context::Local, &sender), config.time("address_verify_sender_ttl")?)
+            },
             sender: kind("sender")?,
             recipient: kind("recipient")?,
         })
@@ -73,15 +80,15 @@ impl Evaluation<'_> {
             return refusal;
         }
         let verification = &self.rules.verification;
-        let (route, kind, dsn) = match subject {
-            Subject::Sender => (self.memory.sender_route.as_ref(), &verification.sender, "1.7"),
-            _ => (self.route.as_ref(), &verification.recipient, "1.1"),
+        let (route, address, kind, dsn) = match subject {
+            Subject::Sender => {
+                let sender = self.session.transaction().map(|transaction| &transaction.sender);
+                (self.memory.sender_route.as_ref(), sender, &verification.sender, "1.7")
+            }
+            _ => (self.route.as_ref(), self.session.recipient(), &verification.recipient, "1.1"),
         };
-        let Some(address) = route.map(|route| route.recipient.clone()) else { return Outcome::Dunno };
-        // The sender of probes is never probed.
-        if address.as_bytes().eq_ignore_ascii_case(verification.probe_sender.as_bytes()) {
-            return Outcome::Dunno;
-        }
+        // The address as it was given: the probe goes through all rewriting, as the message would.
+        let (Some(_), Some(address)) = (route, address.cloned()) else { return Outcome::Dunno };
         let mut known = Known { status: Status::Unknown, text: BString::from("Address verification in progress") };
         for turn in 0..verification.poll_count.max(1) {
             if turn > 0 {
@@ -112,17 +119,13 @@ impl Evaluation<'_> {
             Status::Deliverable => Outcome::Dunno,
             // A 2xx code means that the address is let through.
             Status::Undeliverable if kind.reject_code < 400 => Outcome::Dunno,
-            Status::Undeliverable => {
-                let reject = reject(kind.reject_code);
-                self.reject(reject)
-            }
             Status::Deferred | Status::Unknown if kind.defer_code < 400 => Outcome::Dunno,
-            Status::Deferred | Status::Unknown => {
-                let reject = reject(kind.defer_code);
-                if kind.defers {
-                    return self.reject(reject);
+            status => {
+                let code = if status == Status::Undeliverable { kind.reject_code } else { kind.defer_code };
+                if code >= 500 || kind.defers {
+                    return self.reject(reject(code));
                 }
-                self.defer_if_permit(reject);
+                self.defer_if_permit(reject(code));
                 Outcome::Dunno
             }
         }
