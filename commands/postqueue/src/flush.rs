@@ -57,7 +57,7 @@ pub fn site(config: &Config, site: &str, log: &Logger) -> Result<(), String> {
     let subdomains = config.text("parent_domain_matches_subdomains").map_err(|error| bad(&error))?;
     let parents = posthaste_config::split_list(&subdomains).any(|listed| listed == name);
     let list = DomainList::open(name, &domains, parents, config).map_err(|error| error.to_string())?;
-    if !list.matches(site.into()).map_err(|error| error.to_string())? {
+    if site.starts_with('[') || !list.matches(site.into()).map_err(|error| error.to_string())? {
         return Err(refused());
     }
     match ask(config, &Request::Site(site.into())) {
@@ -105,7 +105,7 @@ fn is_site(site: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    site.len() <= 255 && site.split('.').all(label)
+    site.len() <= 255 && site.split('.').all(label) && !site.bytes().all(|c| c.is_ascii_digit() || c == b'.')
 }
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ impl Options {
                     Some(b'R') if value.len() == 1 => return fail(String::from("specify: -qRsitename")),
                     Some(b'I') => self.mode = Mode::FlushId(text(1)),
                     Some(b'R') => self.mode = Mode::FlushSite(text(1)),
-                    Some(b'S') => return fail(String::from("-qS is not implemented")),
+                    Some(c) if !c.is_ascii_digit() => return fail(format!("-q{} is not implemented", char::from(*c))),
                     // -q1h and the like: qmgr has its own timer.
                     Some(b'0'..=b'9') if value.iter().any(|b| *b != b'0') => self.mode = Mode::Ignored,
                     _ => self.mode = Mode::Flush,

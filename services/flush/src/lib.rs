@@ -49,7 +49,8 @@ impl Service for Flush {
         Ok(Flush {
             lists: Arc::new(Lists {
                 queue: Queue::open(config)?,
-                eligible: Box::new(move |site| domains.matches(site).map_err(|error| error.to_string())),
+                // As in Postfix: an address in brackets is not, whatever the list says.
+                eligible: Box::new(move |site| Ok(!site.starts_with(b"[") && domains.matches(site).map_err(|error| error.to_string())?)),
                 refresh_after: config.time("fast_flush_refresh_time")?,
                 purge_after: config.time("fast_flush_purge_time")?,
                 log: setup.log.clone(),

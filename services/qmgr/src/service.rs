@@ -218,10 +218,12 @@ fn flushable(setup: &Setup) -> Result<IsFlushable, Fatal> {
     let domains = domains.map_err(|error| Fatal(error.to_string()))?;
     let log = setup.log.clone();
     Ok(Box::new(move |domain| {
-        domains.matches(domain.as_bstr()).unwrap_or_else(|error| {
-            warn!(log, "{error}");
-            false
-        })
+        // As in Postfix: for an address in brackets nothing is remembered, whatever the list says.
+        !domain.starts_with(b"[")
+            && domains.matches(domain.as_bstr()).unwrap_or_else(|error| {
+                warn!(log, "{error}");
+                false
+            })
     }))
 }
 

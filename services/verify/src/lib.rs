@@ -11,19 +11,22 @@ use bstr::{BStr, BString, ByteSlice};
 use entry::{Entry, Times};
 use posthaste_address::Address;
 use posthaste_cleanup_protocol::{ALIASED, Profile};
-use posthaste_config::split_list;
+use posthaste_config::{Config, split_list};
 use posthaste_ipc::delivery::Outcome;
 use posthaste_ipc::frame::{self, Decoder};
 use posthaste_ipc::qmgr::NewMessage;
 use posthaste_ipc::verify::{Known, ProbeSender, Probed, Query};
 use posthaste_ipc::wire::WireError;
-use posthaste_log::{Logger, info, warn};
+use posthaste_log::{Logger, error, info, warn};
 use posthaste_queue::Queue;
 use posthaste_service::{Connection, Fatal, Service, Setup, SharedCache, Spec};
 use posthaste_table::{Context, cache::Cache};
 use probe::{Prober, Sent};
 use std::cell::RefCell;
+use posthaste_system::users;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -69,9 +72,14 @@ impl Service for Verify {
         let config = &setup.config;
         let log = setup.log.clone();
         let context = Context::from_config(config, log.clone())?;
-        let spec = config.text("address_verify_map")?;
+        let spec = own_place(config.text("address_verify_map")?, config, &log)?;
         let shared = SharedCache::open(&spec, &context, &log).transpose().map_err(Fatal)?;
-        let cache = Cache::open(if shared.is_some() { "" } else { &spec }, &context).map_err(Fatal)?;
+        let cache = Cache::open(if shared.is_some() { "" } else { &spec }, &context).or_else(|error| {
+            // Mail goes on; what is found out is known until this process ends.
+            error!(log, "{error}");
+            warn!(log, "{spec} is unavailable: results are kept in memory only");
+            Cache::open("", &context).map_err(Fatal)
+        })?;
         let sender = config.text("address_verify_sender")?;
         let sender = if sender == "<>" { Address::empty() } else { Address::from_external(sender.as_bytes()) };
         let classes = config.text("smtputf8_autodetect_classes")?;
@@ -145,6 +153,28 @@ impl Service for Verify {
 
     async fn drained(self: Rc<Verify>) {
         self.save().await;
+    }
+}
+
+/// A file in a folder that does not belong to `mail_owner` is taken to be meant for `data_directory` (postconf(5), address_verify_map).
+fn own_place(spec: String, config: &Config, log: &Logger) -> Result<String, Fatal> {
+    let (kind, path) = match spec.trim().split_once(':') {
+        None if spec.trim().is_empty() => return Ok(spec),
+        None => (config.text("default_database_type")?, spec.trim()),
+        Some((kind @ ("btree" | "hash" | "lmdb"), path)) => (kind.to_owned(), path),
+        Some(_) => return Ok(spec),
+    };
+    let path = Path::new(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let owner = users::by_name(&config.text("mail_owner")?).ok().flatten().map(|user| user.uid);
+    match (std::fs::metadata(folder), path.file_name()) {
+        (Ok(data), Some(file)) if Some(data.uid()) != owner => {
+            let data_directory = config.text("data_directory")?;
+            warn!(log, "request to update table {} in non-postfix directory {}", spec.trim(), folder.display());
+            warn!(log, "redirecting the request to postfix-owned data_directory {data_directory}");
+            Ok(format!("{kind}:{}", Path::new(&data_directory).join(file).display()))
+        }
+        _ => Ok(format!("{kind}:{}", path.display())),
     }
 }
 

@@ -10,6 +10,10 @@ import tempfile
 from . import reference
 
 PACKAGES = {
+    "amavis": ["amavisd-new", "libarchive-zip-perl", "libcommon-sense-perl", "libconvert-binhex-perl", "libconvert-tnef-perl", "libconvert-uulib-perl",
+               "libcrypt-openssl-bignum-perl", "libcrypt-openssl-random-perl", "libcrypt-openssl-rsa-perl", "libio-stringy-perl",
+               "libmail-authenticationresults-perl", "libmail-dkim-perl", "libmailtools-perl", "libmime-tools-perl", "libnet-libidn-perl",
+               "libnet-smtp-ssl-perl", "libtimedate-perl", "libunix-syslog-perl"],
     "dovecot": ["dovecot-core", "dovecot-lmtpd", "dovecot-imapd", "dovecot-pop3d"],
     "policy": ["postgrey", "postfix-policyd-spf-python", "postfix-policyd-spf-perl"],
     "exim": ["exim4-daemon-light", "exim4-base"],

@@ -167,14 +167,16 @@ pub(super) fn neuter(name: &[u8]) -> BString {
 /// A host name or address literal as ETRN takes it.
 pub(super) fn looks_like_host(name: &[u8]) -> bool {
     if let Some(literal) = name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")) {
-        let text = literal.strip_prefix(b"IPv6:").or_else(|| literal.strip_prefix(b"IPV6:")).unwrap_or(literal);
-        return std::str::from_utf8(text).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        return match literal.get(..5) {
+            Some(tag) if tag.eq_ignore_ascii_case(b"IPv6:") => text(&literal[5..]).parse::<std::net::Ipv6Addr>().is_ok(),
+            _ => text(literal).parse::<std::net::Ipv4Addr>().is_ok(),
+        };
     }
-    if !name.is_ascii() {
-        return false;
-    }
-    let name = name.strip_suffix(b".").unwrap_or(name);
     name.len() <= 255
+        && name.is_ascii()
+        // Without brackets an address is no name.
+        && !name.iter().all(|c| c.is_ascii_digit() || *c == b'.')
         && name.split_str(".").all(|label| {
             (1..=63).contains(&label.len())
                 && label.iter().all(|&c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_' || !c.is_ascii())
@@ -203,10 +205,10 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for name in ["example.com", "foo", "a_b.c", "[192.0.2.20]", "[IPv6:::1]", "x."] {
+        for name in ["example.com", "foo", "a_b.c", "[192.0.2.20]", "[IPv6:::1]", "a.1"] {
             assert!(looks_like_host(name.as_bytes()), "{name}");
         }
-        for name in ["", "foo_bar..baz", "-a.b", "a-.b", "a b", "[x]", ".", "bücher.example"] {
+        for name in ["", "foo_bar..baz", "-a.b", "a-.b", "a b", "[x]", ".", "x.", "1.2.3", "192.0.2.1", "[::1]", "[IPv6:192.0.2.1]", "bücher.example"] {
             assert!(!looks_like_host(name.as_bytes()), "{name}");
         }
     }
