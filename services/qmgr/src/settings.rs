@@ -74,6 +74,10 @@ impl Settings {
             warn!(log, "maximal_backoff_time is smaller than minimal_backoff_time - adjusting maximal_backoff_time");
             settings.maximal_backoff_time = settings.minimal_backoff_time;
         }
+        if settings.qmgr_message_recipient_limit < settings.qmgr_message_active_limit {
+            warn!(log, "qmgr_message_recipient_limit is smaller than qmgr_message_active_limit - adjusting qmgr_message_recipient_limit");
+            settings.qmgr_message_recipient_limit = settings.qmgr_message_active_limit;
+        }
         if settings.bounce_queue_lifetime > settings.maximal_queue_lifetime {
             warn!(log, "bounce_queue_lifetime is larger than maximal_queue_lifetime - adjusting bounce_queue_lifetime");
             settings.bounce_queue_lifetime = settings.maximal_queue_lifetime;

@@ -154,6 +154,7 @@ impl<R: Resolver> Manager<R> {
                 name: target.name.as_bstr(),
                 nexthop: target.nexthop.as_bstr(),
                 recipients: std::mem::take(&mut batch),
+                limit,
                 unread,
             };
             self.sched.add(now, batch);
@@ -299,38 +300,43 @@ impl<R: Resolver> Manager<R> {
     }
 
     /// Reads the next recipients of messages that have unread ones and room for them. Returns whether some message wants more.
-    pub(super) fn feed(&mut self, now: Instant) -> bool {
-        let Some(key) = self.hungry.pop_front() else { return false };
-        self.read_more(now, key);
+    pub(super) fn feed_some(&mut self, now: Instant) -> bool {
+        const SOME: usize = 100;
+        for _ in 0..SOME {
+            let Some(key) = self.hungry.pop_front() else { return false };
+            self.read_more(now, key);
+        }
         !self.hungry.is_empty()
     }
 
-    /// Whether the next portion may be read: all of the last are done, or the transports have room for a portion worth reading.
+    /// Whether the next portion is to be read: all of the last are done, or a transport has room for a portion worth reading, or for any
+    /// at all and the last is long ago.
     pub(super) fn wants_more(&self, now: Instant, key: Key<Message>) -> bool {
         let Some(message) = self.messages.get(key) else { return false };
         if message.envelope.more_at.is_none() || message.resolving || message.stage != super::Stage::Delivering {
             return false;
         }
-        if message.open == 0 {
-            return true;
-        }
-        message.transports.iter().any(|&transport| {
-            let params = self.sched.params(transport);
-            let room = self.sched.recipient_room(transport);
-            let rested = now.saturating_duration_since(message.last_read) >= params.refill_delay;
-            // Half of what was read is gone, or the transport has been waiting for long.
-            room >= params.refill_limit && (message.open <= params.refill_limit || rested)
-        })
+        message.open == 0
+            || message.transports.iter().any(|&transport| {
+                let (params, room) = (self.sched.params(transport), self.room(message, key, transport));
+                room >= params.refill_limit || room > 0 && now.saturating_duration_since(message.last_read) >= params.refill_delay
+            })
+    }
+
+    /// How many more recipients of this message may be in memory for a transport: what the transport has left, and the number that each
+    /// message may have in any case.
+    fn room(&self, message: &Message, key: Key<Message>, transport: Key<crate::sched::Transport>) -> u32 {
+        let signed = |n: u32| i64::from(n);
+        let minimum = i64::try_from(self.settings.qmgr_message_recipient_minimum).unwrap_or(i64::MAX);
+        let left = self.sched.recipients_left(transport, key.number()).saturating_add(minimum);
+        u32::try_from(left.max(minimum - signed(message.open)).max(0)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn read_more(&mut self, now: Instant, key: Key<Message>) {
+        let Some(message) = self.messages.get(key) else { return };
+        let room = message.transports.iter().map(|&transport| self.room(message, key, transport)).max();
+        let limit = room.map_or(self.settings.qmgr_message_recipient_minimum, |room| room as usize).max(1);
         let Some(message) = self.messages.get_mut(key) else { return };
-        let room = message
-            .transports
-            .iter()
-            .map(|&transport| self.sched.recipient_room(transport).max(self.sched.params(transport).refill_limit) as usize)
-            .max();
-        let limit = room.unwrap_or(0).min(self.settings.qmgr_message_recipient_limit).max(self.settings.qmgr_message_recipient_minimum);
         match self.queue.read_more_recipients(message.queue, &message.id, &mut message.envelope, limit) {
             Ok(()) => self.open(now, key),
             Err(error) => {

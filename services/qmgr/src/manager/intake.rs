@@ -234,7 +234,8 @@ impl<R: Resolver> Manager<R> {
             return;
         }
         match new.envelope {
-            Some(envelope) if self.has_room() && new.queue == QueueName::Incoming => {
+            // One with more recipients than may be in memory is read from its file, in portions.
+            Some(envelope) if self.has_room() && new.queue == QueueName::Incoming && envelope.recipients.len() <= self.first_portion() => {
                 self.admit(now, new.id, QueueName::Incoming, envelope, false);
             }
             _ => self.trigger(now, &[Trigger::Incoming]),

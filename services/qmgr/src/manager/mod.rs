@@ -310,14 +310,17 @@ impl<R: Resolver> Manager<R> {
         if !self.stuck.is_empty() {
             self.move_stuck(now);
         }
-        let mut more = self.feed(now);
+        let mut more = false;
         if !self.draining {
+            // Before anything is sent, so that deliveries are as large as they may be.
+            more |= self.feed_some(now);
             for _ in 0..SOME {
                 if !self.dispatch(now) {
                     break;
                 }
             }
             more |= self.take_in(now);
+            more |= self.feed_some(now);
             while self.dispatch(now) {}
             self.settle_fresh(now);
         }

@@ -53,7 +53,8 @@ impl Resolver for Fake {
 }
 
 fn params(name: &str) -> TransportParams {
-    TransportParams { recipients: if name == "local" { 1 } else { 50 }, ..TransportParams::default() }
+    let recipient_limit = if name == "smtp" { 100 } else { 20000 };
+    TransportParams { recipients: if name == "local" { 1 } else { 50 }, recipient_limit, ..TransportParams::default() }
 }
 
 fn settings() -> Settings {

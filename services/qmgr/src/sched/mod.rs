@@ -131,6 +131,8 @@ pub struct Job {
     /// Entries selected so far.
     selected: u32,
     slots_used: u32,
+    /// It was put before another job.
+    passed: bool,
     /// At most so many more entries may come from recipients not yet read.
     unread: u32,
 }
@@ -167,6 +169,8 @@ pub struct Batch<'a> {
     pub nexthop: &'a BStr,
     /// For whom.
     pub recipients: Vec<Recipient>,
+    /// At most so many in one delivery; 0 is no limit.
+    pub limit: usize,
     /// How many recipients of the message have not been read yet.
     pub unread: u32,
 }
@@ -285,10 +289,13 @@ impl Scheduler {
         &self.transports[transport].params
     }
 
-    /// How many more recipients a transport may have in memory.
-    pub fn recipient_room(&self, transport: Key<Transport>) -> u32 {
+    /// How many more recipients of a message a transport may have in memory; negative when there are too many. A message that passed another
+    /// one may use what is kept for such messages.
+    pub fn recipients_left(&self, transport: Key<Transport>, message: u64) -> i64 {
         let t = &self.transports[transport];
-        (t.params.recipient_limit + t.params.extra_recipient_limit).saturating_sub(t.recipients)
+        let passed = self.job_of.get(&(message, transport)).is_some_and(|&job| self.jobs[job].passed);
+        let extra = if passed { t.params.extra_recipient_limit } else { 0 };
+        i64::from(t.params.recipient_limit) + i64::from(extra) - i64::from(t.recipients)
     }
 
     /// Whether the transport is out of order, and why.
@@ -305,9 +312,15 @@ impl Scheduler {
         }
     }
 
-    /// Adds a batch. The caller has made sure that neither transport nor destination is dead, and that the batch is within the recipient limit.
+    /// Adds a batch; an entry of the same message that still waits for the same destination is filled first. The caller has made sure that neither
+    /// transport nor destination is dead, and that the batch is within the recipient limit.
     pub fn add(&mut self, now: Instant, batch: Batch<'_>) -> Key<Entry> {
-        let Batch { message, transport, name, nexthop, recipients, unread } = batch;
+        let Batch { message, transport, name, nexthop, mut recipients, limit, unread } = batch;
+        if let Some(filled) = self.fill(message, transport, name, &mut recipients, limit)
+            && recipients.is_empty()
+        {
+            return filled;
+        }
         let t = &mut self.transports[transport];
         t.recipients += recipients.len() as u32;
         let destination = match t.destinations.get(name) {
@@ -341,6 +354,7 @@ impl Scheduler {
                     waiting: 0,
                     selected: 0,
                     slots_used: 0,
+                    passed: false,
                     unread,
                 });
                 self.job_of.insert((message, transport), key);
@@ -366,6 +380,27 @@ impl Scheduler {
         d.peers.insert(order, peer);
         self.refresh(destination);
         entry
+    }
+
+    /// Moves recipients into the last entry of the message that waits for this destination, as far as there is room in it.
+    fn fill(
+        &mut self,
+        message: u64,
+        transport: Key<Transport>,
+        name: &BStr,
+        recipients: &mut Vec<Recipient>,
+        limit: usize,
+    ) -> Option<Key<Entry>> {
+        let job = &self.jobs[*self.job_of.get(&(message, transport))?];
+        let t = &mut self.transports[transport];
+        let peer = job.peers.get(t.destinations.get(name)?)?;
+        let last = *self.peers[*peer].entries.back()?;
+        let entry = &mut self.entries[last];
+        let room = if limit == 0 { recipients.len() } else { limit.saturating_sub(entry.recipients.len()).min(recipients.len()) };
+        entry.recipients.extend(recipients.drain(..room));
+        entry.reported.resize(entry.recipients.len(), false);
+        t.recipients += room as u32;
+        Some(last)
     }
 
     /// Puts a destination where it belongs in its transport's list of those that may be served, or takes it out.

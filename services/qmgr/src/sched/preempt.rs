@@ -46,6 +46,7 @@ impl Scheduler {
             return None;
         }
         self.jobs[current].slots_used += need;
+        self.jobs[candidate].passed = true;
         self.transports[transport].candidate = None;
         Some(candidate)
     }

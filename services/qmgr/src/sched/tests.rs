@@ -33,7 +33,7 @@ impl Bench {
             notify: Notify(0),
         }];
         let name = nexthop.as_bytes().as_bstr();
-        self.sched.add(self.now, Batch { message, transport, name, nexthop: name, recipients, unread: 0 })
+        self.sched.add(self.now, Batch { message, transport, name, nexthop: name, recipients, limit: 1, unread: 0 })
     }
 
     fn at(&mut self, seconds: u64) {
