@@ -26,6 +26,7 @@ pub mod list;
 pub mod master_cf;
 pub mod network;
 pub mod parameters;
+pub mod ports;
 mod profile;
 pub mod table;
 

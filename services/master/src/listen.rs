@@ -1,6 +1,7 @@
 //! The sockets of an entry.
 
 use posthaste_config::network::Protocols;
+use posthaste_config::ports::Ports;
 use posthaste_config::{Config, MasterEntry, ServiceKind, split_list, system_reason as text};
 use posthaste_system::credentials::Identity;
 use rustix::fd::OwnedFd;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Settings {
     interfaces: Vec<IpAddr>,
     protocols: Protocols,
-    known_ports: Vec<(String, u16)>,
+    ports: Ports,
     /// Connections that may wait for a service.
     backlog: i32,
     /// Who owns the sockets; `None` when master runs without root.
@@ -27,17 +28,10 @@ impl Settings {
         let text = |name| config.text(name).map_err(|error| error.to_string());
         let protocols = config.protocols().map_err(|error| error.to_string())?;
         let protocols = Protocols { ipv6: protocols.ipv6 && has_ipv6(), ..protocols };
-        let mut known_ports = Vec::new();
-        for item in split_list(&text("known_tcp_ports")?) {
-            // `smtps=submissions=465`: any number of names for one port.
-            let mut parts: Vec<&str> = item.split('=').collect();
-            let port = parts.pop().and_then(|port| port.parse().ok());
-            let port = port.ok_or_else(|| format!("configuration error: known_tcp_ports: in \"{item}\": bad port"))?;
-            known_ports.extend(parts.into_iter().map(|name| (name.to_owned(), port)));
-        }
+        let ports = Ports::read(config).map_err(|error| error.to_string())?;
         let limit = config.int("default_process_limit").map_err(|error| error.to_string())?;
         let interfaces = interfaces(&text("inet_interfaces")?, protocols)?;
-        Ok(Settings { interfaces, protocols, known_ports, backlog: limit.clamp(1024, 65535) as i32, owner })
+        Ok(Settings { interfaces, protocols, ports, backlog: limit.clamp(1024, 65535) as i32, owner })
     }
 
     /// Keeps listening where `now` does: addresses change only with a new start, as in Postfix, so that a mistake in `inet_interfaces` does not
@@ -46,13 +40,6 @@ impl Settings {
         let differ = self.interfaces != now.interfaces;
         self.interfaces.clone_from(&now.interfaces);
         differ
-    }
-
-    fn port(&self, name: &str) -> Option<u16> {
-        if let Some((_, port)) = self.known_ports.iter().find(|(known, _)| known == name) {
-            return Some(*port);
-        }
-        name.parse().ok().or_else(|| services_port(name))
     }
 }
 
@@ -82,17 +69,6 @@ fn interfaces(names: &str, protocols: Protocols) -> Result<Vec<IpAddr>, String> 
 
 fn has_ipv6() -> bool {
     Socket::new(Domain::IPV6, Type::STREAM, None).is_ok()
-}
-
-/// The TCP port of a service in services(5).
-fn services_port(name: &str) -> Option<u16> {
-    let text = fs::read_to_string("/etc/services").ok()?;
-    text.lines().find_map(|line| {
-        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
-        let first = words.next()?;
-        let (port, protocol) = words.next()?.split_once('/')?;
-        (protocol == "tcp" && (first == name || words.any(|alias| alias == name))).then(|| port.parse().ok())?
-    })
 }
 
 /// Where a socket is.
@@ -132,7 +108,8 @@ pub(crate) fn follows_interfaces(entry: &MasterEntry) -> bool {
 fn inet(entry: &MasterEntry, settings: &Settings, file: &Path) -> Result<Vec<Endpoint>, String> {
     let (host, service) = host_and_service(&entry.service);
     let bad = || format!("{}: line {}: bad hostname or network address: {}", file.display(), entry.line, entry.service);
-    let port = |shown: &str| settings.port(service).ok_or_else(|| format!("{shown}:{service}: Servname not supported for ai_socktype"));
+    let port =
+        |shown: &str| settings.ports.find(service).ok_or_else(|| format!("{shown}:{service}: Servname not supported for ai_socktype"));
     if host.is_empty() {
         if settings.interfaces.is_empty() {
             return Err(format!("{}: line {}: no valid IP address found: {}", file.display(), entry.line, entry.service));

@@ -71,7 +71,9 @@ pub fn parse_one(item: &str, settings: &Settings) -> Result<Destination, BadDest
         return bad(format!("valid hostname or network address required in server description: {item}"));
     }
     let service = port.filter(|port| !port.is_empty()).unwrap_or(&settings.default_port);
-    let port = port_number(service, settings)
+    let port = settings
+        .ports
+        .find(service)
         .ok_or_else(|| BadDestination(format!("unknown service: {service}/tcp")))
         .and_then(|port| if port == 0 { bad_port(item) } else { Ok(port) })?;
     let literal = brackets || settings.lmtp;
@@ -82,23 +84,6 @@ pub fn parse_one(item: &str, settings: &Settings) -> Result<Destination, BadDest
 
 fn bad_port(item: &str) -> Result<u16, BadDestination> {
     Err(BadDestination(format!("bad network port: 0 for destination: {item}")))
-}
-
-/// A number, a name in `known_tcp_ports`, or a name in services(5).
-fn port_number(service: &str, settings: &Settings) -> Option<u16> {
-    if let Ok(port) = service.parse() {
-        return Some(port);
-    }
-    if let Some((_, port)) = settings.known_ports.iter().find(|(name, _)| name.eq_ignore_ascii_case(service)) {
-        return Some(*port);
-    }
-    let text = std::fs::read_to_string("/etc/services").ok()?;
-    text.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_ascii_whitespace();
-        let (name, number) = (words.next()?, words.next()?);
-        let port = number.strip_suffix("/tcp")?;
-        (name == service || words.any(|alias| alias == service)).then(|| port.parse().ok())?
-    })
 }
 
 /// An address as a host name stands for it: `[::1]` is shown as `::1`.

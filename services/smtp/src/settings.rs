@@ -1,5 +1,6 @@
 //! All parameters of the client, read once at start. smtp and lmtp are one program: most `smtp_…` parameters have an `lmtp_…` twin.
 
+use posthaste_config::ports::Ports;
 use posthaste_config::{Config, ConfigError, split_list};
 use posthaste_service::Fatal;
 use posthaste_smtp_protocol::client::{Discard, Stage};
@@ -193,7 +194,7 @@ pub struct Settings {
     pub bind_enforce: bool,
     pub tcp_window: u32,
     pub default_port: String,
-    pub known_ports: Vec<(String, u16)>,
+    pub ports: Ports,
     pub tls_level: Level,
     pub note_starttls_offer: bool,
     pub smtputf8_enable: bool,
@@ -314,7 +315,7 @@ impl Settings {
             bind_enforce: r.bool("smtp_bind_address_enforce", "lmtp_bind_address_enforce")?,
             tcp_window: u32::try_from(config.int("tcp_windowsize")?).unwrap_or(0),
             default_port: r.text("smtp_tcp_port", "lmtp_tcp_port")?,
-            known_ports: known_ports(&config.text("known_tcp_ports")?)?,
+            ports: Ports::read(config)?,
             tls_level: tls_level(&r)?,
             note_starttls_offer: r.bool("smtp_tls_note_starttls_offer", "lmtp_tls_note_starttls_offer")?,
             smtputf8_enable: config.bool("smtputf8_enable")?,
@@ -455,30 +456,9 @@ fn bind_addresses(r: &Reader<'_>) -> Result<(Option<IpAddr>, Option<IpAddr>), Fa
     Ok((bind4.filter(|ip| !ip.is_unspecified()), bind6.filter(|ip| !ip.is_unspecified())))
 }
 
-/// `lmtp=24, smtps=submissions=465`.
-fn known_ports(value: &str) -> Result<Vec<(String, u16)>, Fatal> {
-    let mut ports = Vec::new();
-    for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        let bad = || Fatal(format!("known_tcp_ports: in \"{item}\": need name=port"));
-        let (names, port) = item.rsplit_once('=').ok_or_else(bad)?;
-        let port = port.trim().parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)?;
-        ports.extend(names.split('=').map(|name| (name.trim().to_ascii_lowercase(), port)));
-    }
-    Ok(ports)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn known_tcp_ports() {
-        let ports = known_ports("lmtp=24, smtp=25, smtps=submissions=465, submission=587").ok().unwrap();
-        let of = |name: &str| ports.iter().find(|(n, _)| n == name).map(|(_, port)| *port);
-        assert_eq!((of("smtp"), of("smtps"), of("submissions"), of("pop3")), (Some(25), Some(465), Some(465), None));
-        assert!(known_ports("smtp").is_err() && known_ports("smtp=99999").is_err());
-        assert!(known_ports("").ok().unwrap().is_empty());
-    }
 
     #[test]
     fn flags_of_the_entry() {

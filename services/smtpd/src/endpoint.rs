@@ -1,6 +1,7 @@
 //! A server that smtpd speaks to: `inet:host:port`, `unix:path`.
 
 use crate::transport::Stream;
+use posthaste_config::ports::Ports;
 use posthaste_config::system_reason;
 use posthaste_dns::{Families, Resolver};
 use posthaste_log::{Logger, warn};
@@ -21,7 +22,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// `inet:` may be left out, and the host, which is `localhost` then.
-    pub fn parse(name: &str) -> Result<Endpoint, String> {
+    pub fn parse(name: &str, ports: &Ports) -> Result<Endpoint, String> {
         if let Some(path) = name.strip_prefix("unix:") {
             return Ok(Endpoint::Unix(path.to_owned()));
         }
@@ -33,15 +34,15 @@ impl Endpoint {
         if service.is_empty() || rest.parse::<std::net::IpAddr>().is_ok() {
             return Err("need inet:host:port or unix:path".into());
         }
-        let port = service.parse().ok().or_else(|| service_port(service));
+        let port = ports.find(service);
         let host = if host.is_empty() { "localhost" } else { host };
         Ok(Endpoint::Inet { host: host.to_owned(), service: service.to_owned(), port })
     }
 
     /// With its type in front: `inet:`, `unix:`, or `local:`, which means the same as `unix:`.
-    pub fn parse_typed(name: &str) -> Result<Endpoint, String> {
+    pub fn parse_typed(name: &str, ports: &Ports) -> Result<Endpoint, String> {
         match name.split_once(':') {
-            Some(("inet", rest)) => Endpoint::parse(rest),
+            Some(("inet", rest)) => Endpoint::parse(rest, ports),
             Some(("unix" | "local", path)) => Ok(Endpoint::Unix(path.to_owned())),
             Some((other, _)) => Err(format!("invalid transport name: {other} in service: {name}")),
             None => Err("need inet:host:port or unix:path".into()),
@@ -79,16 +80,6 @@ pub fn reason(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::TimedOut { "Connection timed out".into() } else { system_reason(error) }
 }
 
-/// The port of a service by its name in services(5).
-fn service_port(name: &str) -> Option<u16> {
-    let services = std::fs::read_to_string("/etc/services").ok()?;
-    services.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_ascii_whitespace();
-        let (first, port) = (words.next()?, words.next()?.strip_suffix("/tcp")?);
-        (first == name || words.any(|alias| alias == name)).then(|| port.parse().ok())?
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +87,17 @@ mod tests {
     #[test]
     fn names() {
         let inet = |host: &str, port: u16| Ok(Endpoint::Inet { host: host.into(), service: port.to_string(), port: Some(port) });
-        assert_eq!(Endpoint::parse("inet:127.0.0.1:10025"), inet("127.0.0.1", 10025));
-        assert_eq!(Endpoint::parse("filter.example:10025"), inet("filter.example", 10025));
-        assert_eq!(Endpoint::parse("[::1]:10025"), inet("::1", 10025));
-        assert_eq!(Endpoint::parse(":10025"), inet("localhost", 10025));
-        assert_eq!(Endpoint::parse("10025"), inet("localhost", 10025));
-        assert_eq!(Endpoint::parse("unix:private/filter"), Ok(Endpoint::Unix("private/filter".into())));
-        assert_eq!(Endpoint::parse_typed("local:private/filter"), Ok(Endpoint::Unix("private/filter".into())));
-        assert_eq!(Endpoint::parse_typed("inet:127.0.0.1:10025"), inet("127.0.0.1", 10025));
-        assert!(matches!(Endpoint::parse("inet:[::1]:no-such-service"), Ok(Endpoint::Inet { port: None, .. })));
+        assert_eq!(Endpoint::parse("inet:127.0.0.1:10025", &Ports::default()), inet("127.0.0.1", 10025));
+        assert_eq!(Endpoint::parse("filter.example:10025", &Ports::default()), inet("filter.example", 10025));
+        assert_eq!(Endpoint::parse("[::1]:10025", &Ports::default()), inet("::1", 10025));
+        assert_eq!(Endpoint::parse(":10025", &Ports::default()), inet("localhost", 10025));
+        assert_eq!(Endpoint::parse("10025", &Ports::default()), inet("localhost", 10025));
+        assert_eq!(Endpoint::parse("unix:private/filter", &Ports::default()), Ok(Endpoint::Unix("private/filter".into())));
+        assert_eq!(Endpoint::parse_typed("local:private/filter", &Ports::default()), Ok(Endpoint::Unix("private/filter".into())));
+        assert_eq!(Endpoint::parse_typed("inet:127.0.0.1:10025", &Ports::default()), inet("127.0.0.1", 10025));
+        assert!(matches!(Endpoint::parse("inet:[::1]:no-such-service", &Ports::default()), Ok(Endpoint::Inet { port: None, .. })));
         for bad in ["inet:127.0.0.1", "127.0.0.1:10025", "foo:bar", "10025", "inet:"] {
-            assert!(Endpoint::parse_typed(bad).is_err(), "{bad}");
+            assert!(Endpoint::parse_typed(bad, &Ports::default()).is_err(), "{bad}");
         }
     }
 }

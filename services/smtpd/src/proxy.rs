@@ -11,6 +11,7 @@ use crate::endpoint::{self, Endpoint};
 use crate::mail::{Mail, rewrites_as_local, write_refusal};
 use crate::transport::Stream;
 use bstr::{BStr, BString, ByteSlice};
+use posthaste_config::ports::Ports;
 use posthaste_config::{Config, split_list, system_reason};
 use posthaste_log::{Logger, info, warn};
 use posthaste_service::Fatal;
@@ -57,7 +58,8 @@ impl Settings {
             return Err(Fatal(format!("unknown smtpd_proxy_options value \"{unknown}\" in \"{options}\"")));
         }
         Ok(Some(Settings {
-            endpoint: Endpoint::parse(&name).map_err(|error| Fatal(format!("smtpd_proxy_filter = {name}: {error}")))?,
+            endpoint: Endpoint::parse(&name, &Ports::read(config)?)
+                .map_err(|error| Fatal(format!("smtpd_proxy_filter = {name}: {error}")))?,
             name,
             ehlo: config.text("smtpd_proxy_ehlo")?,
             timeout: config.time("smtpd_proxy_timeout")?,

@@ -5,6 +5,7 @@ use super::parse::Subject;
 use crate::endpoint::{self, Endpoint};
 use crate::transport::Stream;
 use bstr::{BString, ByteSlice};
+use posthaste_config::ports::Ports;
 use posthaste_config::{Config, split_list};
 use posthaste_dns::Resolver;
 use posthaste_log::{Logger, warn};
@@ -58,7 +59,8 @@ impl Policy {
         let mut policy = Policy {
             title: title.to_owned(),
             name: name.to_owned(),
-            endpoint: Endpoint::parse_typed(name).map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
+            endpoint: Endpoint::parse_typed(name, &Ports::read(config).map_err(|error| error.to_string())?)
+                .map_err(|error| format!("bad policy service \"{name}\": {error}"))?,
             timeout: time("smtpd_policy_service_timeout")?,
             max_idle: time("smtpd_policy_service_max_idle")?,
             max_ttl: time("smtpd_policy_service_max_ttl")?,
