@@ -1,7 +1,8 @@
 //! Writing a message into a Maildir: `tmp`, sync, `new`.
 //!
-//! Where the file system keeps the order of contents that were written out and names, the sync comes after the rename, and is one for the file and
-//! for `new`: the journal is waited for once.
+//! Where the file system keeps the order of contents that were written out and names, the sync comes after the message is in `new`, and is one for the
+//! file and for `new`: the journal is waited for once. There the file has no name before that either: `tmp` would be one more directory to
+//! write for each message, and a crash leaves nothing in it.
 
 use crate::copy::{Copy, CopyError};
 use crate::mailbox::{MailboxError, status_of, sync_in, sync_parent};
@@ -11,10 +12,10 @@ use posthaste_queue::Content;
 use posthaste_system::credentials::{Identity, as_user};
 use posthaste_system::storage;
 use std::fs::{DirBuilder, File, Metadata};
-use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd;
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,8 +44,22 @@ fn deliver_as(
     content: &mut Content,
     log: &Logger,
 ) -> Result<(), MailboxError> {
-    static SERIAL: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let name = |meta: &Metadata| {
+        let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_micros();
+        folder.join("new").join(format!("{}.V{:x}I{:x}M{micros}.{host}", now.as_secs(), meta.dev(), meta.ino()))
+    };
+    let unnamed = unnamed(&folder.join("new"));
+    if let Some(file) = &unnamed {
+        let meta = write(file, copy, content, size_limit)?;
+        storage::write_out(file.as_fd()).map_err(|e| failed(&e))?;
+        let target = name(&meta);
+        if link(file, &target).is_ok() {
+            return sync_new(&target, Some(file));
+        }
+    }
+
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
     // Many deliveries of one process in one second: the process id alone is not unique.
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
     let tmp = folder.join("tmp").join(format!("{}.P{}{serial:06}.{host}", now.as_secs(), std::process::id()));
@@ -56,15 +71,45 @@ fn deliver_as(
         }
         MailboxError { status: status_of(&error), text }
     })?;
-    let result = write(&file, copy, content, size_limit).and_then(|meta| {
-        let ordered = storage::keeps_order_on(meta.dev(), file.as_fd());
+    let written = match unnamed {
+        Some(unnamed) => copy_file(unnamed, &file),
+        None => write(&file, copy, content, size_limit),
+    };
+    let result = written.and_then(|meta| {
+        let ordered = storage::keeps_order_on(meta.dev());
         if ordered { storage::write_out(file.as_fd()) } else { file.sync_all() }.map_err(|e| failed(&e))?;
-        publish(&file, &meta, ordered, &tmp, folder, now.as_secs(), host)
+        let target = name(&meta);
+        std::fs::rename(&tmp, &target)
+            .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
+        sync_new(&target, ordered.then_some(&file))
     });
     if result.is_err() {
         let _ = std::fs::remove_file(&tmp);
     }
     result
+}
+
+/// A file without a name in the file system of `new`, where that keeps the order of contents and names.
+fn unnamed(new: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags};
+    let device = rustix::fs::stat(new).ok()?.st_dev;
+    if !storage::keeps_order_on(device) {
+        return None;
+    }
+    let fd = rustix::fs::open(new, OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR).ok()?;
+    Some(File::from(fd))
+}
+
+/// Gives the file its name. Fails where `/proc` is not there (after `chroot`), or where a link is refused.
+fn link(file: &File, target: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD};
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::linkat(CWD, &open, CWD, target, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// The message again, for a file that could not get a name.
+fn copy_file(mut from: File, mut to: &File) -> Result<Metadata, MailboxError> {
+    from.rewind().and_then(|()| io::copy(&mut from, &mut to)).and_then(|_| to.metadata()).map_err(|e| failed(&e))
 }
 
 fn create(folder: &Path, tmp: &Path) -> io::Result<File> {
@@ -109,16 +154,11 @@ fn failed(error: &io::Error) -> MailboxError {
     MailboxError { status: status_of(error), text: format!("error writing message: {}", reason(error)) }
 }
 
-fn publish(file: &File, meta: &Metadata, ordered: bool, tmp: &Path, folder: &Path, seconds: u64, host: &str) -> Result<(), MailboxError> {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_micros();
-    let name = format!("{seconds}.V{:x}I{:x}M{micros}.{host}", meta.dev(), meta.ino());
-    let target: PathBuf = folder.join("new").join(name);
-    std::fs::rename(tmp, &target)
-        .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
-    // The message is about to leave the queue: its new name has to be on disk before that.
-    sync_in(&target, ordered.then_some(file)).map_err(|error| {
+/// The message is about to leave the queue: its new name has to be on disk before that.
+fn sync_new(target: &Path, file: Option<&File>) -> Result<(), MailboxError> {
+    sync_in(target, file).map_err(|error| {
         // It stays in the queue: here it would be a second copy, if it is here at all.
-        let _ = std::fs::remove_file(&target);
+        let _ = std::fs::remove_file(target);
         failed(&error)
     })
 }

@@ -40,21 +40,24 @@ pub fn write_out(file: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// `false` where it is not known, as on other file systems, or without `/sys` and `/proc` (after `chroot`).
 pub fn keeps_order(file: BorrowedFd<'_>) -> bool {
-    let Ok(stat) = rustix::fs::fstat(file) else { return false };
-    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    rustix::fs::fstat(file).is_ok_and(|stat| keeps_order_on(stat.st_dev))
+}
+
+/// [`keeps_order`] of the file system with this `device` number. The machine is asked once for each.
+pub fn keeps_order_on(device: u64) -> bool {
+    static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
+    // A panic between two operations of a map leaves the map whole.
+    *KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_insert_with(|| journal_keeps_order(device))
+}
+
+fn journal_keeps_order(device: u64) -> bool {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let Ok(device) = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")) else { return false };
     let Some(name) = device.file_name() else { return false };
     // Without a journal there is no line about data at all. With one on another disk, to commit it does not empty the cache of this one.
     let inside = Path::new("/proc/fs/jbd2").join(format!("{}-8", name.display())).exists();
     let options = std::fs::read_to_string(Path::new("/proc/fs/ext4").join(name).join("options"));
     inside && options.is_ok_and(|options| options.lines().any(|line| matches!(line, "data=ordered" | "data=journal")))
-}
-
-/// [`keeps_order`] for who has many files: asked once for each file system, by the number of its `device`.
-pub fn keeps_order_on(device: u64, file: BorrowedFd<'_>) -> bool {
-    static KNOWN: Mutex<BTreeMap<u64, bool>> = Mutex::new(BTreeMap::new());
-    // A panic between two operations of a map leaves the map whole.
-    *KNOWN.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_insert_with(|| keeps_order(file))
 }
 
 /// Syncs files and directories, all at one time; the results in the same order. Blocks until the last is done.
