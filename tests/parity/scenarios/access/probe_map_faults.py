@@ -28,6 +28,7 @@ for n, (map, prepare) in enumerate((("btree:/etc/postfix/vcache", "true"), ("btr
     sh(prepare)
     start()
     sh("python3 /tmp/ask")
+    settle()
     stop()
     sh("ls /etc/postfix/vcache* /var/lib/postfix")
 log(include="verify: warning: re")
