@@ -109,7 +109,13 @@ impl Command {
         if expired {
             warn!(log, "pipe_command_read: read time limit exceeded");
             let text = BString::from(format!("Command time limit exceeded: \"{}\"", self.shown()));
-            return Ok(with_output("5.3.0", text, &output));
+            return Ok(match with_output("5.3.0", text, &output) {
+                // The text of EX_SOFTWARE in sysexits(3).
+                Ended::Badly { status, text, diagnostic } if diagnostic == text => {
+                    Ended::Badly { status, text, diagnostic: "internal software error".into() }
+                }
+                ended => ended,
+            });
         }
         match ended {
             Ok(status) => Ok(self.judge(status, &output)),

@@ -179,9 +179,10 @@ impl Pipe {
         match command.run(&copy, &mut content, &self.log) {
             Ok(Ended::Well(output)) => {
                 let mut text = format!("delivered via {} service", self.service).into_bytes();
+                let output = output.trim_ascii_end();
                 if !output.is_empty() {
                     text.extend_from_slice(b" (");
-                    text.extend_from_slice(output.trim_ascii_end());
+                    text.extend_from_slice(output);
                     text.push(b')');
                 }
                 Result { dsn: self.delivered(text.into()), bounced: false, sent: true }
