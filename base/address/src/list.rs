@@ -32,7 +32,7 @@ enum Node<'a> {
 impl<'a> AddressList<'a> {
     /// Parses the value of a header, line breaks included. Tokens beyond `limit` are dropped.
     pub fn parse(value: &'a [u8], limit: usize) -> AddressList<'a> {
-        Parser { tokens: token::scan(value, limit), nodes: Vec::with_capacity(8), groups: 0 }.run()
+        Parser { tokens: token::scan(value, limit), nodes: Vec::with_capacity(8), in_group: false }.run()
     }
 
     /// The addresses in external form; `<>` has none.
@@ -49,13 +49,14 @@ impl<'a> AddressList<'a> {
     }
 
     /// Offers each address in external form to `change`, which answers with the new external form, or `None` to leave it.
-    /// Returns whether any changed.
+    /// Returns whether any changed by more than the blank after a comma.
     pub fn replace<E>(&mut self, mut change: impl FnMut(&BStr) -> Result<Option<BString>, E>) -> Result<bool, E> {
         let mut changed = false;
         for node in &mut self.nodes {
-            if let Node::Address(text) = node
-                && let Some(new) = change(text.as_ref())?
+            let Node::Address(text) = node else { continue };
+            if let Some(new) = change(text.as_ref())?
                 && new != *text
+                && !(text.contains(&b',') && without_comma_blanks(&new) == without_comma_blanks(text))
             {
                 // Read anew: what was quoted may not be any more, and has its commas and blanks set right.
                 *text = match new.iter().any(|c| matches!(c, b'[' | b'\\')) {
@@ -131,12 +132,22 @@ impl<'a> AddressList<'a> {
     }
 }
 
+fn without_comma_blanks(text: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    for &c in text {
+        if c != b' ' || out.last() != Some(&b',') {
+            out.push(c);
+        }
+    }
+    out
+}
+
 struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     /// In reverse.
     nodes: Vec<Node<'a>>,
-    /// Groups that were closed by `;` and whose name has not been seen.
-    groups: usize,
+    /// A `;` was seen: every `:` before it, but for those within `<>`, ends the name of a group.
+    in_group: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -145,11 +156,10 @@ impl<'a> Parser<'a> {
             match token {
                 Token::Op(b',') => self.nodes.push(Node::Comma),
                 Token::Op(b';') => {
-                    self.groups += 1;
+                    self.in_group = true;
                     self.nodes.push(Node::Token(token));
                 }
-                Token::Op(b':') if self.groups > 0 => {
-                    self.groups -= 1;
+                Token::Op(b':') if self.in_group => {
                     self.nodes.push(Node::Group);
                     self.phrase(b",");
                 }
@@ -185,7 +195,7 @@ impl<'a> Parser<'a> {
         }
         self.nodes.push(Node::Token(Token::Op(b'<')));
         self.phrase(b",;:>");
-        if self.groups == 0
+        if !self.in_group
             && let Some(colon) = self.tokens.pop_if(|t| t.is(b':'))
         {
             self.nodes.push(Node::Token(colon));
@@ -199,7 +209,7 @@ impl<'a> Parser<'a> {
         while let Some(token) = from.checked_sub(1).and_then(|n| self.tokens.get(n)) {
             match token {
                 Token::Op(b',' | b';' | b'>') => break,
-                Token::Op(b':') if self.groups > 0 => break,
+                Token::Op(b':') if self.in_group => break,
                 Token::Op(_) => word = false,
                 Token::Comment(_) => {}
                 _ if word => break,
@@ -213,7 +223,7 @@ impl<'a> Parser<'a> {
         }
         let separated = match self.tokens.last() {
             None | Some(Token::Op(b',')) => true,
-            Some(Token::Op(b':')) => self.groups > 0,
+            Some(Token::Op(b':')) => self.in_group,
             Some(_) => false,
         };
         if !separated {
@@ -268,6 +278,9 @@ mod tests {
             ("g:;h:;", "To: g:;h: ;"),
             ("g:a@b;e@f", "To: g: a@b;, e@f"),
             ("g:a@b,h:c@d;;", "To: g: a@b, h: c@d;;"),
+            ("g:a:b,c:d@e:f;", "To: g:a: b@x, c:d@e: f@x;"),
+            ("a:b; h:d", "To: a: b@x;, h:d@x"),
+            ("g:a,x <h:c@d>;", "To: g: a@x, x <h:c@d>;"),
             ("g (x) : a (y) ; (z)", "To: g (x): a@x (y);(z)"),
             ("Foo: <bob>", "To: Foo@x: <bob@x>"),
             ("http://x.y/z <bob>", "To: http@x://x.y/z <bob@x>"),

@@ -162,12 +162,15 @@ pub enum Form {
     Internal,
 }
 
-/// Puts tokens together. Operators stick to their neighbours but for `,` (blank after it) and `<` (blank before it).
+/// Puts tokens together. Operators stick to their neighbours but for `,` (blank after it, unless it is the last) and `<` (blank before it).
 pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
     let mut out = BString::from(Vec::with_capacity(tokens.len() * 8));
     let mut after_word = false;
     for (n, token) in tokens.iter().enumerate() {
         put(&mut out, token, form, n > 0, &mut after_word);
+    }
+    if tokens.last().is_some_and(|token| token.is(b',')) && out.ends_with(b" ") {
+        out.pop();
     }
     out
 }
@@ -175,7 +178,8 @@ pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
 /// Appends one token; `after_word` tells whether the token before was a word or comment, `after_any` whether there was one.
 pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_any: bool, after_word: &mut bool) {
     let blank = match token {
-        Token::Op(b'<') => after_any && !out.ends_with(b" "),
+        // One is enough after a comma; a word's own does not count.
+        Token::Op(b'<') => after_any && (*after_word || !out.ends_with(b" ")),
         Token::Op(_) => false,
         _ => *after_word,
     };

@@ -50,7 +50,7 @@ mod writable;
 use bstr::{BStr, BString};
 
 pub use context::{Context, Settings};
-pub use list::{AddressList, DomainList, StringList};
+pub use list::{AddressList, DomainList, ListFault, StringList};
 pub use maps::{AddressFound, AddressSearch, LocalPart, Maps, decode_file};
 pub use net::Net;
 pub use open::{DATABASE_TYPES, OpenFlags, TYPES, content_of_files, open_or_unavailable, try_open};

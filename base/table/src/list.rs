@@ -7,11 +7,12 @@ use crate::open::{OpenFlags, open_or_unavailable};
 use crate::{Context, Table, TableError, fold, lines, syntax};
 use bstr::{BStr, BString, ByteSlice, ByteVec};
 use posthaste_config::Config;
+use posthaste_log::Level;
 use std::borrow::Cow;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What one word of a list stands for.
 enum Pattern {
@@ -195,9 +196,50 @@ fn file(title: &str, name: &str, kind: Kind, context: &Context) -> Result<Patter
         parse(&list, &text.to_str_lossy(), kind, &on_load)
     });
     if let Err(reason) = list_file.get() {
-        context.report(posthaste_log::Level::Error, &reason);
+        context.report(Level::Error, &reason);
     }
     Ok(Pattern::File(list_file, name.to_owned()))
+}
+
+/// Why a command that asks a list cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListFault {
+    /// Something in the list cannot be opened, or the list is malformed.
+    Open(String),
+    /// A table could not be asked.
+    Lookup(String),
+}
+
+impl ListFault {
+    /// The whole text.
+    pub fn text(self) -> String {
+        match self {
+            ListFault::Open(text) | ListFault::Lookup(text) => text,
+        }
+    }
+}
+
+/// Opens a list and asks it once, for a command: where a service would report faults and go on, the first one is all there is to say.
+fn ask<T>(
+    config: &Config,
+    open: impl FnOnce(&Context) -> Result<T, TableError>,
+    matches: impl FnOnce(&T) -> Result<bool, TableError>,
+) -> Result<bool, ListFault> {
+    let console = Context::of(config);
+    let lines = Arc::new(Mutex::new(Vec::<(Level, String)>::new()));
+    let sink = Arc::clone(&lines);
+    let context = Context::with_report((*console.settings).clone(), move |level, text| {
+        sink.lock().unwrap_or_else(PoisonError::into_inner).push((level, text.to_owned()));
+    });
+    let take = || std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+    let list = open(&context).map_err(|error| ListFault::Open(error.reason))?;
+    for (level, text) in take() {
+        match level {
+            Level::Error => return Err(ListFault::Open(text)),
+            level => console.report(level, &text),
+        }
+    }
+    matches(&list).map_err(|error| ListFault::Lookup(take().pop().map_or(error.reason, |(_, text)| text)))
 }
 
 /// A list of domains or host names whose patterns may stand for subdomains too, as in `relay_domains`.
@@ -222,6 +264,11 @@ impl DomainList {
     /// As [`DomainList::open`], with settings read before.
     pub fn open_with(title: &str, value: &str, parents: bool, context: &Context) -> Result<DomainList, TableError> {
         Ok(DomainList { list: List::open(title, value, Kind::Names, context)?, parents })
+    }
+
+    /// For a command, which asks once: opens the list and asks for the name.
+    pub fn ask(title: &str, value: &str, parents: bool, name: &BStr, config: &Config) -> Result<bool, ListFault> {
+        ask(config, |context| DomainList::open_with(title, value, parents, context), |list| list.matches(name))
     }
 
     /// Case is ignored. A table in the list is asked for the name and for its parents.
@@ -251,6 +298,11 @@ impl StringList {
     /// As [`StringList::open`], with settings read before.
     pub fn open_with(title: &str, value: &str, context: &Context) -> Result<StringList, TableError> {
         Ok(StringList { list: List::open(title, value, Kind::Names, context)? })
+    }
+
+    /// For a command, which asks once: opens the list and asks for the name.
+    pub fn ask(title: &str, value: &str, name: &BStr, config: &Config) -> Result<bool, ListFault> {
+        ask(config, |context| StringList::open_with(title, value, context), |list| list.matches(name))
     }
 
     /// Case is ignored. A table in the list is asked for the name only.

@@ -152,10 +152,10 @@ fn authorize(config: &Config, uid: u32, user: Option<&str>) -> Result<(), String
         return Ok(());
     }
     let user = user.unwrap_or("unknown");
-    match StringList::open(name, &value, config).and_then(|list| list.matches(user.into())) {
+    match StringList::ask(name, &value, user.into(), config) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("User {user}({uid}) is not allowed to submit mail")),
-        Err(error) => Err(error.to_string()),
+        Err(fault) => Err(fault.text()),
     }
 }
 

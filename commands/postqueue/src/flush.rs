@@ -5,7 +5,7 @@ use posthaste_ipc::flush::{Answer, Request};
 use posthaste_ipc::{frame, trigger};
 use posthaste_log::{Logger, warn};
 use posthaste_queue::QueueId;
-use posthaste_table::DomainList;
+use posthaste_table::{DomainList, ListFault};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::net::UnixStream;
@@ -56,9 +56,14 @@ pub fn site(config: &Config, site: &str, log: &Logger) -> Result<(), String> {
     let domains = config.text(name).map_err(|error| bad(&error))?;
     let subdomains = config.text("parent_domain_matches_subdomains").map_err(|error| bad(&error))?;
     let parents = posthaste_config::split_list(&subdomains).any(|listed| listed == name);
-    let list = DomainList::open(name, &domains, parents, config).map_err(|error| error.to_string())?;
-    if site.starts_with('[') || !list.matches(site.into()).map_err(|error| error.to_string())? {
-        return Err(refused());
+    match DomainList::ask(name, &domains, parents, site.into(), config) {
+        Ok(true) if !site.starts_with('[') => {}
+        Ok(_) => return Err(refused()),
+        Err(ListFault::Open(text)) => return Err(text),
+        Err(ListFault::Lookup(text)) => {
+            warn!(log, "{text}");
+            return Err(DOWN.into());
+        }
     }
     match ask(config, &Request::Site(site.into())) {
         Ok(Answer::Ok) => Ok(()),

@@ -170,9 +170,9 @@ fn authorize(config: &Config, caller: &Caller, parameter: &str, what: &str) -> R
     if value == "static:anyone" || caller.uid == 0 {
         return Ok(());
     }
-    match StringList::open(parameter, &value, config).and_then(|list| list.matches(caller.name.as_str().into())) {
+    match StringList::ask(parameter, &value, caller.name.as_str().into(), config) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("User {}({}) is not allowed to {what}", caller.name, caller.uid)),
-        Err(error) => Err(error.to_string()),
+        Err(fault) => Err(fault.text()),
     }
 }

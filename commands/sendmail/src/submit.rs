@@ -80,12 +80,10 @@ pub fn authorize(place: &Place) -> Result<(), Failed> {
     if value == "static:anyone" {
         return Ok(());
     }
-    let allowed =
-        StringList::open("authorized_submit_users", &value, &place.config).and_then(|list| list.matches(BStr::new(&place.user.name)));
-    match allowed {
+    match StringList::ask("authorized_submit_users", &value, BStr::new(&place.user.name), &place.config) {
         Ok(true) => Ok(()),
         Ok(false) => Err(place.fail(&format!("User {}({}) is not allowed to submit mail", place.user.name, place.user.uid))),
-        Err(error) => Err(place.fail(&error.to_string())),
+        Err(fault) => Err(place.fail(&fault.text())),
     }
 }
 

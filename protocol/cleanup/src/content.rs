@@ -402,15 +402,15 @@ impl Content {
     /// The new form of an address in a header; `None` when it stays.
     fn header_address(&self, class: Classes, address: &BStr) -> Result<Option<BString>, Failure> {
         let profile = &self.profile;
-        let rewritten = profile.rewriter.rewrite_external(self.context, address);
+        let rewritten = profile.rewriter.rewrite_external(self.context, address).map(tidy);
         let mapped = self.flags.address_mappings && !profile.leaves_alone(class);
         if !mapped {
-            return Ok(rewritten.map(tidy));
+            return Ok(rewritten);
         }
         let old = Address::from_external(rewritten.as_ref().map_or(address, |text| text.as_bstr()));
         let new = profile.map_address(self.id(), class, old.clone())?;
         if new == old {
-            return Ok(rewritten.map(tidy));
+            return Ok(rewritten);
         }
         let external = new.external();
         Ok(Some(if external.is_empty() { "\"\"".into() } else { external }))

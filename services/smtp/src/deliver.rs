@@ -66,7 +66,18 @@ impl Agent {
         let opened = self.queue.open_message(request.queue, &request.id, request.content_offset);
         let open = vec![true; request.recipients.len()];
         let now = SystemTime::now();
-        let mut job = Job { agent: self, request, content: None, sink, open, started: now, connected: None, problem: None, sessions: 0 };
+        let mut job = Job {
+            agent: self,
+            request,
+            content: None,
+            sink,
+            open,
+            started: now,
+            connected: None,
+            problem: None,
+            sessions: 0,
+            domain: String::new(),
+        };
         match opened {
             Ok(content) => job.content = Some(content),
             Err(error) => {
@@ -104,6 +115,8 @@ struct Job<'a> {
     problem: Option<Problem>,
     /// Sessions that got as far as mail.
     sessions: usize,
+    /// The domain or host of the destination that is tried.
+    domain: String,
 }
 
 /// What to do after a session.
@@ -153,6 +166,7 @@ impl Job<'_> {
                 }
                 Destination::Inet { shown, host, literal, port, srv } => {
                     let key = format!("{shown}:{port}");
+                    self.domain.clone_from(host);
                     if let Some(problem) = self.protected(&key, None) {
                         self.problem = Some(problem);
                         continue;
@@ -306,7 +320,16 @@ impl Job<'_> {
         let (id, arrival) = (&self.request.id, self.request.arrival);
         // Nobody is told of trouble with mail that has no sender: it may be a notice itself.
         let notices = agent.notices.as_ref().filter(|_| !self.request.sender.is_empty());
-        Opening { settings: &agent.settings, log: &agent.log, id, arrival, tls: agent.tls.as_deref(), plain: false, notices }
+        Opening {
+            settings: &agent.settings,
+            log: &agent.log,
+            id,
+            arrival,
+            tls: agent.tls.as_deref(),
+            plain: false,
+            notices,
+            domain: &self.domain,
+        }
     }
 
     /// Whether connections to this destination may be used again: `Some` for use with `and_then`.
@@ -318,10 +341,7 @@ impl Job<'_> {
 
     fn always_cached(&self, host: &str) -> bool {
         let Some(list) = &self.agent.settings.cache_destinations else { return false };
-        list.matches(host.into()).unwrap_or_else(|error| {
-            warn!(self.agent.log, "{error}");
-            false
-        })
+        list.matches(host.into()).unwrap_or(false)
     }
 
     /// Whether this session is to be kept for the next message.

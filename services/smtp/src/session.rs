@@ -78,6 +78,8 @@ pub struct Opening<'a> {
     pub plain: bool,
     /// Tells the postmaster of protocol errors, where that is wanted for this message.
     pub notices: Option<&'a Arc<Notices>>,
+    /// The domain or host that the server was found by; empty for a socket.
+    pub domain: &'a str,
 }
 
 impl Session {
@@ -223,10 +225,9 @@ impl Session {
             return true;
         }
         let Some(list) = &opening.settings.debug_peers else { return false };
-        list.matches(self.peer.host.as_str().into(), self.peer.address.as_str().into()).unwrap_or_else(|error| {
-            warn!(opening.log, "{error}");
-            false
-        })
+        // By the next hop, then by the server: an exception for one of them leaves the other.
+        let listed = |name: &str, address: &str| list.matches(name.into(), address.into()).unwrap_or(false);
+        (!opening.domain.is_empty() && listed(opening.domain, "")) || listed(&self.peer.host, &self.peer.address)
     }
 
     /// Commands that are about to be sent, for transcript and log.
