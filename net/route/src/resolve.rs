@@ -44,7 +44,8 @@ impl Router {
         let domain = domain.unwrap_or_else(|| self.myhostname.as_str().into());
         let sound = is_local || domain::is_mail_domain(domain.as_bstr(), self.utf8);
         let bad_text = (!self.allow_min_user && local.starts_with(b"-")) || (self.utf8 && local.to_str().is_err());
-        let recipient = if !sound && address.as_bytes().starts_with(b"@") && address.as_bytes().contains(&b':') {
+        let source_route = address.as_bytes().starts_with(b"@") && address.as_bytes().contains(&b':');
+        let recipient = if !sound && source_route {
             // What looks like a source route is shown as it is.
             address.clone()
         } else {
@@ -53,7 +54,11 @@ impl Router {
             text.extend_from_slice(&domain);
             Address::new(text)
         };
-        if !sound && let Some(fault) = literal::fault(domain.as_bstr()) {
+        // The colon of a source route may be one of an address literal: what follows it is none then.
+        if !sound
+            && !source_route
+            && let Some(fault) = literal::fault(domain.as_bstr())
+        {
             warn!(self.log, "{fault}");
         }
         if !sound || bad_text {

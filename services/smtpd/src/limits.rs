@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Counts and limits.
 pub struct Limits {
+    /// `smtpd_client_port_logging`.
+    log_port: bool,
     count: u32,
     rates: [u32; 3],
     window: Duration,
@@ -63,6 +65,7 @@ impl Limits {
         let window = config.time("anvil_rate_time_unit")?;
         Ok(Limits {
             count: number("smtpd_client_connection_count_limit")?,
+            log_port: config.bool("smtpd_client_port_logging")?,
             rates: [
                 number("smtpd_client_connection_rate_limit")?,
                 number("smtpd_client_message_rate_limit")?,
@@ -102,7 +105,7 @@ impl Limits {
         let rate = ticket.count(Event::Connection, now);
         self.statistics.note(Measure::CacheSize, u32::try_from(known).unwrap_or(u32::MAX), String::new);
         self.statistics.note(Measure::ConnectionCount, connections, || self.shown(key));
-        let from = client.label(false);
+        let from = client.label(self.log_port);
         let result = if self.count > 0 && connections > self.count {
             Err(Exceeded { log: format!("Connection concurrency limit exceeded: {connections} from {from} for service {}", self.service) })
         } else if self.rates[0] > 0 && rate > self.rates[0] {
@@ -154,7 +157,9 @@ impl Ticket<'_> {
             Event::Message => "Message delivery request rate",
             Event::Recipient => "Recipient address rate",
         };
-        Err(Exceeded { log: format!("{what} limit exceeded: {rate} from {} for service {}", client.label(false), self.limits.service) })
+        Err(Exceeded {
+            log: format!("{what} limit exceeded: {rate} from {} for service {}", client.label(self.limits.log_port), self.limits.service),
+        })
     }
 
     /// Rates are counted from the first event on; after `anvil_rate_time_unit` they begin anew.

@@ -62,7 +62,8 @@ impl Editor {
         let expanded = expand::<MacroError>(footer, &mut |name| {
             let value = match name {
                 "server_name" => Some(BString::from(self.server_name.as_str())),
-                _ => address_value(name, context.sender, context.recipient).or_else(|| client_value(name, context.client, context.helo)),
+                _ => address_value(name, context.sender, context.recipient)
+                    .or_else(|| client_value(name, context.client, &context.label, context.helo)),
             };
             if value.is_none() && !is_address_name(name) {
                 unknown_name(name, &self.log);

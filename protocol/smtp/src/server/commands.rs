@@ -81,7 +81,11 @@ impl<M: Message> Session<M> {
                     self.junk_command();
                 }
             }
-            Verdict::HangUp => self.state = State::Closing,
+            Verdict::HangUp => {
+                // Nothing is sent any more, not even replies to commands that came together with this one.
+                self.output.clear();
+                self.state = State::Closing;
+            }
         }
     }
 
@@ -150,7 +154,7 @@ impl<M: Message> Session<M> {
     }
 
     fn greet_back(&mut self) {
-        self.helo = self.helo.take().map(|name| lines::neuter(&name));
+        self.helo = self.helo.take().map(|name| lines::neuter(&name, self.settings.smtputf8));
         // Only now: a HELO that is refused leaves a transaction as it was.
         self.end_transaction();
         self.former_helo = None;

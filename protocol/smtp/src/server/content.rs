@@ -285,8 +285,10 @@ impl<M: Message> Session<M> {
         }
         match result {
             Finished::Queued => {
+                // What went wrong before is forgiven, also for the postmaster's notices.
                 self.errors = 0;
                 self.junk = 0;
+                self.trouble = 0;
                 let reply = match self.bdat {
                     Some(_) => {
                         let size = self.transaction().map_or(0, |transaction| transaction.size);
@@ -308,11 +310,11 @@ impl<M: Message> Session<M> {
     }
 }
 
-/// A line without the CR at its end, or, as in Postfix where bare newlines are allowed, without all of them.
 fn too_big_refusal() -> Refusal {
     Refusal { reply: "552 5.3.4 Error: message file too big".into(), class: notice::POLICY, log: false }
 }
 
+/// A line without the CR at its end, or, as in Postfix where bare newlines are allowed, without all of them.
 fn without_returns(line: &[u8], strict: bool) -> &[u8] {
     match line.strip_suffix(b"\r") {
         Some(line) if strict => line,

@@ -87,8 +87,8 @@ impl<M: Message> Session<M> {
         if how == Lost::Timeout || self.place != "END-OF-MESSAGE" {
             let line = format!("{}: {word} after {}{bytes} from {}", self.queue_id(), self.place, self.label());
             self.log(Level::Info, line);
+            self.trouble |= notice::PROTOCOL;
         }
-        self.trouble |= notice::PROTOCOL;
         self.aborted = Some(word);
         if how == Lost::Timeout {
             let hostname = self.settings.hostname.clone();
@@ -159,9 +159,11 @@ pub(super) fn printable(text: &[u8]) -> String {
     out
 }
 
-/// A HELO name as it may appear in headers and log lines: what has a meaning there becomes `?`.
-pub(super) fn neuter(name: &[u8]) -> BString {
-    name.iter().map(|&c| if c.is_ascii_control() || b" <>()\\\";@".contains(&c) { b'?' } else { c }).collect::<Vec<u8>>().into()
+/// A HELO name as it may appear in headers and log lines: what has a meaning there becomes `?`, and without `utf8` (`smtputf8_enable`) what is
+/// no ASCII.
+pub(super) fn neuter(name: &[u8], utf8: bool) -> BString {
+    let bad = |c: u8| c.is_ascii_control() || b" <>()\\\";@".contains(&c) || !utf8 && !c.is_ascii();
+    name.iter().map(|&c| if bad(c) { b'?' } else { c }).collect::<Vec<u8>>().into()
 }
 
 /// A host name or address literal as ETRN takes it.
@@ -191,8 +193,10 @@ mod tests {
 
     #[test]
     fn helo_names_are_made_harmless() {
-        assert_eq!(neuter(b"foo bar"), "foo?bar");
-        assert_eq!(neuter(b"a<b>\"c(d)@;\\z"), "a?b??c?d????z");
+        assert_eq!(neuter(b"foo bar", true), "foo?bar");
+        assert_eq!(neuter(b"a<b>\"c(d)@;\\z", true), "a?b??c?d????z");
+        assert_eq!(neuter("é".as_bytes(), true), "é");
+        assert_eq!(neuter("é".as_bytes(), false), "??");
     }
 
     #[test]

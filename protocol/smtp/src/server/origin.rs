@@ -128,7 +128,7 @@ impl<M: Message> Session<M> {
         }
         // An attribute counts at once, also when a later one of the command is wrong; log lines then go on naming the client as before.
         let shown = self.shown.take().unwrap_or_else(|| self.label());
-        match self.set_client(arguments) {
+        match self.set_client(arguments, self.settings.smtputf8) {
             Ok(renamed) => {
                 self.shown = (!renamed).then_some(shown);
                 self.end_transaction();
@@ -142,7 +142,7 @@ impl<M: Message> Session<M> {
     }
 
     /// Whether name, address or port were told; or the refusal.
-    fn set_client(&mut self, arguments: &[u8]) -> Result<bool, String> {
+    fn set_client(&mut self, arguments: &[u8], utf8: bool) -> Result<bool, String> {
         let (mut renamed, mut helo, mut esmtp, mut login) = (false, None, false, None);
         let client = &mut self.client;
         for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
@@ -171,7 +171,7 @@ impl<M: Message> Session<M> {
                     Value::TemporarilyUnavailable => Err("[TEMPUNAVAIL]".into()),
                 },
                 b"HELO" => {
-                    helo = given(&value).map(|text| lines::neuter(text));
+                    helo = given(&value).map(|text| lines::neuter(text, utf8));
                     self.helo.clone_from(&helo);
                     Ok(())
                 }
@@ -215,7 +215,7 @@ impl<M: Message> Session<M> {
         }
         // An attribute counts at once, also when a later one of the command is wrong; what makes use of it waits for a good command.
         let forwarded = self.forwarded.get_or_insert_default();
-        match forwarded.set(arguments) {
+        match forwarded.set(arguments, self.settings.smtputf8) {
             Ok(()) => self.succeed("250 2.0.0 Ok"),
             Err(reply) => self.fail(&reply),
         }
@@ -223,14 +223,14 @@ impl<M: Message> Session<M> {
 }
 
 impl Forwarded {
-    fn set(&mut self, arguments: &[u8]) -> Result<(), String> {
+    fn set(&mut self, arguments: &[u8], utf8: bool) -> Result<(), String> {
         let (mut client, mut label, mut local) = (false, false, self.local);
         for word in arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
             let (name, value) = attribute(word)?;
             client |= !matches!(name.as_slice(), b"IDENT" | b"SOURCE");
             label |= matches!(name.as_slice(), b"NAME" | b"ADDR" | b"PORT");
             let good = match name.as_slice() {
-                b"NAME" => set_name(&value, &mut self.name, &mut NameStatus::default()).map_err(|text| lines::neuter(&text)),
+                b"NAME" => set_name(&value, &mut self.name, &mut NameStatus::default()).map_err(|text| lines::neuter(&text, utf8)),
                 // "Unavailable" takes back only what log lines show, as in Postfix.
                 b"ADDR" => set_address(&value, &mut self.address).map(|ip| match ip {
                     Some(IpAddr::V6(_)) => self.rfc_address = BString::from(format!("IPv6:{}", self.address)),
@@ -241,16 +241,16 @@ impl Forwarded {
                 b"PROTO" => match given(&value) {
                     Some(name) if name.len() > 64 => Err(name.clone()),
                     name => {
-                        self.protocol = name.map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text));
+                        self.protocol = name.map_or_else(|| BString::from(UNKNOWN), |text| lines::neuter(text, utf8));
                         Ok(())
                     }
                 },
                 b"HELO" => {
-                    self.helo = given(&value).map(|text| lines::neuter(text));
+                    self.helo = given(&value).map(|text| lines::neuter(text, utf8));
                     Ok(())
                 }
                 b"IDENT" => {
-                    self.ident = given(&value).map(|text| lines::neuter(text));
+                    self.ident = given(&value).map(|text| lines::neuter(text, utf8));
                     Ok(())
                 }
                 b"SOURCE" => match &value {
@@ -332,7 +332,7 @@ fn set_address(value: &Value, address: &mut BString) -> Result<Option<IpAddr>, B
         *address = BString::from(UNKNOWN);
         return Ok(None);
     };
-    let bad = || lines::neuter(text);
+    let bad = || lines::neuter(text, true);
     let plain = text.to_str().map_err(|_| bad())?;
     let ip = match plain.get(..5) {
         Some(prefix) if prefix.eq_ignore_ascii_case("IPv6:") => IpAddr::V6(plain[5..].parse().map_err(|_| bad())?),

@@ -333,6 +333,7 @@ impl<M: Message> Session<M> {
             let line = format!("{}: too many errors after {} from {}", self.queue_id(), self.place, self.label());
             self.log(Level::Info, line);
             self.trouble |= notice::PROTOCOL;
+            self.aborted = Some("too many errors");
             self.state = State::Closing;
             return None;
         }
@@ -450,8 +451,8 @@ impl<M: Message> Session<M> {
             self.log(Level::Info, format!("improper command pipelining after {} from {}: {shown}", self.place, self.label()));
         }
         if early && settings.early_input == EarlyInput::Forbid {
+            // Of this the postmaster is told by the log only, as in Postfix.
             self.reply("554 5.5.0 Error: SMTP protocol synchronization");
-            self.trouble |= notice::PROTOCOL;
             self.state = State::Closing;
             return;
         }
@@ -508,6 +509,7 @@ impl<M: Message> Session<M> {
         if let Some(editor) = &settings.edit_refusal {
             let context = RefusalContext {
                 client: &self.client,
+                label: self.label(),
                 helo: self.helo(),
                 sender: self.transaction().map(|transaction| &transaction.sender),
                 recipient: self.transaction().and_then(|transaction| transaction.first_recipient.as_ref()),

@@ -123,10 +123,12 @@ pub type Matcher = Box<dyn Fn(&BStr) -> bool>;
 pub type RefusalEditor = Box<dyn Fn(&RefusalContext<'_>, &str) -> Option<String>>;
 
 /// What a refusal's text may speak of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RefusalContext<'a> {
     /// The client.
     pub client: &'a Client,
+    /// The client as log lines name it.
+    pub label: String,
     /// The name given with HELO or EHLO.
     pub helo: Option<&'a BStr>,
     /// The sender, from MAIL on.

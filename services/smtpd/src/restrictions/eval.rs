@@ -123,10 +123,6 @@ impl<'a> Evaluation<'a> {
             self.about = subject;
         }
         for (at, item) in list.iter().enumerate() {
-            // Asked before a restriction, not after: what the last one leaves is for the lists that follow.
-            if let Some(outcome) = self.deferred_either_way() {
-                return outcome;
-            }
             if matches!(item.rule, Restriction::WarnIfReject) {
                 if self.warn_depth == 0 {
                     self.warn_depth = self.depth + 1;
@@ -144,6 +140,10 @@ impl<'a> Evaluation<'a> {
                 }
                 return outcome;
             }
+            // The list that follows has its say all the same.
+            if self.deferred_either_way() {
+                break;
+            }
         }
         Outcome::Dunno
     }
@@ -153,12 +153,9 @@ impl<'a> Evaluation<'a> {
         self.defer_if_reject = None;
     }
 
-    /// Whether what is left of the lists no longer matters: permit and reject would both be deferrals.
-    fn deferred_either_way(&self) -> Option<Outcome> {
-        match (&self.defer_if_reject, &self.defer_if_permit) {
-            (Some(_), Some(reject)) => Some(Outcome::Reject(reject.clone())),
-            _ => None,
-        }
+    /// Whether what is left of the list no longer matters: permit and reject would both be deferrals.
+    fn deferred_either_way(&self) -> bool {
+        self.defer_if_reject.is_some() && self.defer_if_permit.is_some()
     }
 
     /// A list inside a list: a class, or the result of a table.
@@ -391,7 +388,7 @@ impl<'a> Evaluation<'a> {
     /// What stands in `<…>` of a reply.
     pub fn name_of(&self, subject: Subject) -> BString {
         match subject {
-            Subject::Client => BString::from(self.session.client().label(false)),
+            Subject::Client => BString::from(self.session.label()),
             Subject::ReverseClient => self.session.client().reverse_name.clone(),
             Subject::Helo => self.session.helo().unwrap_or_default().to_owned(),
             Subject::Sender => {

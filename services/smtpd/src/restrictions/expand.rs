@@ -36,7 +36,7 @@ impl Evaluation<'_> {
 fn session_value(name: &str, session: &Session<Mail>) -> Option<BString> {
     let sender = session.transaction().map(|transaction| &transaction.sender);
     let recipient = session.recipient();
-    address_value(name, sender, recipient).or_else(|| client_value(name, session.client(), session.helo()))
+    address_value(name, sender, recipient).or_else(|| client_value(name, session.client(), &session.label(), session.helo()))
 }
 
 /// The names about sender and recipient.
@@ -66,10 +66,10 @@ pub fn unknown_name(name: &str, log: &Logger) {
     warn!(log, "unknown macro name \"{name}\" in expansion request");
 }
 
-/// The names that are known from the connection on.
-pub fn client_value(name: &str, client: &Client, helo: Option<&BStr>) -> Option<BString> {
+/// The names that are known from the connection on; `label` is the client as log lines name it.
+pub fn client_value(name: &str, client: &Client, label: &str, helo: Option<&BStr>) -> Option<BString> {
     Some(match name {
-        "client" => BString::from(client.label(false)),
+        "client" => label.into(),
         "client_address" => client.address.clone(),
         "client_name" => client.name.clone(),
         "client_port" => client.port.clone(),
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn client_names() {
         let client = Client { name: "c.example".into(), ..Client::local() };
-        assert_eq!(client_value("client", &client, None).unwrap(), "c.example[127.0.0.1]");
-        assert_eq!(client_value("helo_name", &client, Some("x".into())).unwrap(), "x");
-        assert_eq!(client_value("nonsense", &client, None), None);
+        assert_eq!(client_value("client", &client, "c.example[127.0.0.1]:99", None).unwrap(), "c.example[127.0.0.1]:99");
+        assert_eq!(client_value("helo_name", &client, "", Some("x".into())).unwrap(), "x");
+        assert_eq!(client_value("nonsense", &client, "", None), None);
     }
 }

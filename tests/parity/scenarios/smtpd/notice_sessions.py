@@ -1,0 +1,21 @@
+"""Which sessions the postmaster is told of: a message that is accepted makes up for what went wrong before it (S-BOUNCE-05)"""
+main("""
+    notify_classes = policy
+""")
+master("""
+    2525 inet n - n - - smtpd
+      -o notify_classes=protocol
+      -o smtpd_forbid_unauth_pipelining=yes
+""")
+start()
+REFUSED = "EHLO %s\nMAIL FROM:<s@example.org>\nRCPT TO:<x@example.net>\nRCPT TO:<alice@example.com>\n"
+MESSAGE = "DATA\nx\n.\n"
+for port in (25, 2525):
+    for name, rest in {"none": "", "message": MESSAGE, "rset": MESSAGE + "RSET\n", "chunks": '!raw "BDAT 5 LAST\\r\\nabc\\r\\n"\n!read\n', "again": MESSAGE + "MAIL FROM:<>\nRCPT TO:<x@example.net>\n",
+                       "syntax": "RCPT TO:<alice@example.com> NOTIFY=x\n", "syntax-message": "RCPT TO:<alice@example.com> NOTIFY=x\n" + MESSAGE}.items():
+        smtp(REFUSED % name + rest + "QUIT", port=port)
+    smtp(REFUSED % "lost" + MESSAGE + "!close", port=port)
+    smtp('HELO early\n!raw "MAIL FROM:<a@example.org>\\r\\nRCPT TO:<alice@example.com>\\r\\n"\n!read', port=port)
+    settle()
+    sh("grep -E 'In: .*(EHLO|HELO) ' /var/mail/dave; : >/var/mail/dave", sort=True)
+nolog()
