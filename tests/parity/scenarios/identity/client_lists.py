@@ -1,4 +1,4 @@
-"""lists of clients in every place of smtpd: tables that fail, files in files, what is malformed, exceptions (S-ID-11, S-MAP-13, S-SMTPD-41)"""
+"""lists of clients in every place of smtpd: tables that fail, files in files, what is malformed, exceptions (S-ID-11, S-MAP-13)"""
 file("/etc/postfix/nested", "# a list in a list\n/etc/postfix/inner\n")
 file("/etc/postfix/inner", "192.0.2.11\n!192.0.2.12 cidr:{{192.0.2.12/31 x}}\n[2001:db8::10]\n")
 file("/etc/postfix/failing", "192.0.2.11\nfail:inside\n")
