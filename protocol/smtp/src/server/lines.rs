@@ -212,7 +212,21 @@ mod tests {
         for name in ["example.com", "foo", "a_b.c", "[192.0.2.20]", "[IPv6:::1]", "a.1"] {
             assert!(looks_like_host(name.as_bytes()), "{name}");
         }
-        for name in ["", "foo_bar..baz", "-a.b", "a-.b", "a b", "[x]", ".", "x.", "1.2.3", "192.0.2.1", "[::1]", "[IPv6:192.0.2.1]", "bücher.example"] {
+        for name in [
+            "",
+            "foo_bar..baz",
+            "-a.b",
+            "a-.b",
+            "a b",
+            "[x]",
+            ".",
+            "x.",
+            "1.2.3",
+            "192.0.2.1",
+            "[::1]",
+            "[IPv6:192.0.2.1]",
+            "bücher.example",
+        ] {
             assert!(!looks_like_host(name.as_bytes()), "{name}");
         }
     }

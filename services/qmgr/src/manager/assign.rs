@@ -63,7 +63,7 @@ impl<R: Resolver> Manager<R> {
         message.last_read = now;
         self.recipients += recipients.len();
         if message.envelope.trace_flags & TRACE_VERIFY != 0 && self.probes > self.settings.address_verify_pending_request_limit {
-            let dsn = simple("4.3.3", "too many address verification requests are pending");
+            let dsn = simple("4.3.2", "Too many address verification requests");
             recipients.into_iter().for_each(|recipient| self.refuse(key, recipient, Outcome::Deferred, dsn.clone()));
             return self.advance(now, key);
         }
