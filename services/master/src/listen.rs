@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     ports: Ports,
     /// Connections that may wait for a service.
     backlog: i32,
+    /// `tcp_windowsize`; 0: as the system has it.
+    window: usize,
     /// Who owns the sockets; `None` when master runs without root.
     pub(crate) owner: Option<Identity>,
 }
@@ -30,8 +32,16 @@ impl Settings {
         let protocols = Protocols { ipv6: protocols.ipv6 && has_ipv6(), ..protocols };
         let ports = Ports::read(config).map_err(|error| error.to_string())?;
         let limit = config.int("default_process_limit").map_err(|error| error.to_string())?;
+        let window = config.int("tcp_windowsize").map_err(|error| error.to_string())?;
         let interfaces = interfaces(&text("inet_interfaces")?, protocols)?;
-        Ok(Settings { interfaces, protocols, ports, backlog: limit.clamp(1024, 65535) as i32, owner })
+        Ok(Settings {
+            interfaces,
+            protocols,
+            ports,
+            backlog: limit.clamp(1024, 65535) as i32,
+            window: usize::try_from(window).unwrap_or(0),
+            owner,
+        })
     }
 
     /// Keeps listening where `now` does: addresses change only with a new start, as in Postfix, so that a mistake in `inet_interfaces` does not
@@ -140,7 +150,7 @@ fn host_and_service(name: &str) -> (&str, &str) {
 pub(crate) fn open(endpoint: &Endpoint, settings: &Settings) -> Result<OwnedFd, String> {
     match endpoint {
         Endpoint::Inet(address) => {
-            tcp(*address, settings.backlog).map_err(|error| format!("bind {} port {}: {}", address.ip(), address.port(), text(&error)))
+            tcp(*address, settings).map_err(|error| format!("bind {} port {}: {}", address.ip(), address.port(), text(&error)))
         }
         Endpoint::Unix(path) => local(path, Type::STREAM, settings).map_err(|error| format!("bind: {}: {}", path.display(), text(&error))),
         Endpoint::Dgram(path) => local(path, Type::DGRAM, settings).map_err(|error| format!("bind: {}: {}", path.display(), text(&error))),
@@ -148,7 +158,7 @@ pub(crate) fn open(endpoint: &Endpoint, settings: &Settings) -> Result<OwnedFd, 
     }
 }
 
-fn tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+fn tcp(address: SocketAddr, settings: &Settings) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -157,8 +167,13 @@ fn tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
     // Accepted connections inherit these two on Linux, so that no service spends a system call on them for each client.
     socket.set_tcp_nodelay(true)?;
     socket.set_keepalive(true)?;
+    // Before the socket listens: a window is agreed upon when a connection is made.
+    if settings.window > 0 {
+        socket.set_send_buffer_size(settings.window)?;
+        socket.set_recv_buffer_size(settings.window)?;
+    }
     socket.bind(&address.into())?;
-    socket.listen(backlog)?;
+    socket.listen(settings.backlog)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

@@ -1,4 +1,4 @@
-"""settings of smtpd and qmqpd that no other scenario changes: known_tcp_ports, verp_delimiter_filter, smtpd_policy_service_request_limit, internal_mail_filter_classes"""
+"""settings of smtpd and qmqpd that no other scenario changes: known_tcp_ports, tcp_windowsize, verp_delimiter_filter, smtpd_policy_service_request_limit, internal_mail_filter_classes"""
 import socket
 
 main("""
@@ -42,6 +42,7 @@ file("/tmp/policy.py", """
 """)
 daemon("policy", "python3 /tmp/policy.py", "127.0.0.1:9998")
 start()
+sh("for p in 2525 628; do ss -tlnmH sport = :$p | grep -o 'rb[0-9]*,t0,tb[0-9]*'; done")
 for number in (2525, 2526):
     smtp("EHLO client.example.org\nMAIL FROM:<s@example.com>\nRCPT TO:<alice@example.com>\nQUIT", port=number)
 settle()
