@@ -282,6 +282,12 @@ mod tests {
             ("a:b; h:d", "To: a: b@x;, h:d@x"),
             ("g:a,x <h:c@d>;", "To: g: a@x, x <h:c@d>;"),
             ("g (x) : a (y) ; (z)", "To: g (x): a@x (y);(z)"),
+            // Left of a `;` every colon ends a group's name, and none a route.
+            ("a:b, c:d, e:f;", "To: a: b@x, c: d@x, e: f@x;"),
+            ("a:b;, c:d, e:f;", "To: a: b@x;, c: d@x, e: f@x;"),
+            ("bob, @r:a@b, g: c;", "To: bob@x, @r: a@b, g: c@x;"),
+            ("g: c;, @r:a@b, bob", "To: g: c@x;, @r:a@b, bob@x"),
+            ("N <a@b>: b, g: d;", "To: N <a@b>: b@x, g: d@x;"),
             ("Foo: <bob>", "To: Foo@x: <bob@x>"),
             ("http://x.y/z <bob>", "To: http@x://x.y/z <bob@x>"),
             ("(only comment), a@b", "To: (only comment), a@b"),

@@ -104,8 +104,10 @@ impl LogRecord {
         out.push(b'\n');
     }
 
-    /// Takes one line of a paragraph; `false` for a name that nobody knows.
+    /// Takes one line of a paragraph, without blanks at its end: a command's output has one where its line ended, and an address may have had one.
+    /// `false` for a name that nobody knows.
     fn take(&mut self, line: &[u8]) -> bool {
+        let line = line.trim_ascii_end();
         if line.starts_with(b"<") {
             // Once closed by `>: `; the fields that follow say the same better.
             if let Some(end) = line.find(b">: ") {
@@ -128,8 +130,7 @@ impl LogRecord {
             b"diag_text" => self.diag_text = value.into(),
             b"mta_type" => self.mta_type = value.to_str_lossy().into_owned(),
             b"mta_mname" => self.mta_name = value.into(),
-            // A command's output ends with a blank where its line ended.
-            b"reason" => self.reason = value.trim_ascii_end().into(),
+            b"reason" => self.reason = value.into(),
             _ => return false,
         }
         true

@@ -36,6 +36,8 @@ pub struct Reader<R> {
     /// Strict: what the first line says.
     strip: Option<bool>,
     in_line: bool,
+    /// The last line had a line end.
+    newline: bool,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -46,7 +48,7 @@ impl<R: BufRead> Reader<R> {
             LineEndings::Never => Some(false),
             LineEndings::Strict => None,
         };
-        Reader { input, line: Vec::new(), limit: limit.max(1), endings, stop_at_dot, before: true, strip, in_line: false }
+        Reader { input, line: Vec::new(), limit: limit.max(1), endings, stop_at_dot, before: true, strip, in_line: false, newline: false }
     }
 
     /// The next piece; `None` at the end.
@@ -61,7 +63,8 @@ impl<R: BufRead> Reader<R> {
             if ended {
                 let cr = self.line.last() == Some(&b'\r');
                 let strip = *self.strip.get_or_insert(cr && self.endings == LineEndings::Strict);
-                if cr && strip {
+                // All of them; none of a last line that has no end.
+                while strip && self.newline && self.line.last() == Some(&b'\r') {
                     self.line.pop();
                 }
             }
@@ -89,12 +92,14 @@ impl<R: BufRead> Reader<R> {
             };
             if available.is_empty() {
                 // A last line without its end is a line.
+                self.newline = false;
                 return Ok(!self.line.is_empty() || std::mem::take(&mut self.in_line));
             }
             let room = (self.limit - self.line.len()).min(available.len());
             if let Some(at) = available[..room].find_byte(b'\n') {
                 self.line.extend_from_slice(&available[..at]);
                 self.input.consume(at + 1);
+                self.newline = true;
                 return Ok(true);
             }
             self.line.extend_from_slice(&available[..room]);
@@ -145,11 +150,12 @@ impl HeaderRecipients {
         let Some(colon) = header.find_byte(b':') else { return };
         let name = header[..colon].trim_ascii_end().to_ascii_lowercase();
         let resent = name.starts_with(b"resent-");
-        self.is_resent |= resent;
         let list = match name.strip_prefix(b"resent-".as_slice()).unwrap_or(&name) {
             b"to" | b"cc" | b"bcc" => AddressList::parse(&header[colon + 1..], 100_000),
+            // Also `Resent-From:` and its like: only recipients make the others void.
             _ => return,
         };
+        self.is_resent |= resent;
         let into = if resent { &mut self.resent } else { &mut self.plain };
         into.extend(list.addresses().map(BString::from));
     }
@@ -185,6 +191,10 @@ mod tests {
         assert_eq!(read(b"a\r\nb\r\n", 9, Always, true), ["Na", "Nb"]);
         assert_eq!(read(b"a\r\nb\r\n", 9, Never, true), ["Na\r", "Nb\r"]);
         assert_eq!(read(b"a\nb\r\n", 9, Strict, true), ["Na", "Nb\r"]);
+        // As observed: all carriage returns before a line end go, those elsewhere stay.
+        assert_eq!(read(b"a\r\r\nb\rc\nd\r", 9, Always, true), ["Na", "Nb\rc", "Nd\r"]);
+        assert_eq!(read(b"a\r\r\nb\r\r\n", 9, Strict, true), ["Na", "Nb"]);
+        assert_eq!(read(b"a\r\r\nb\n", 9, Never, true), ["Na\r\r", "Nb"]);
         assert_eq!(read(b"abcdef\nno end", 4, Always, true), ["Labcd", "Nef", "Lno e", "Nnd"]);
         // A line of exactly the limit: a part, and an empty rest (queue file format, section 5).
         assert_eq!(read(b"abcd\nx\n", 4, Always, true), ["Labcd", "N", "Nx"]);

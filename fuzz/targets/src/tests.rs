@@ -147,4 +147,22 @@ macro_rules! over_the_corpus {
     };
 }
 
-over_the_corpus!(address, client_replies, haproxy, header_and_mime, ipc_frames, outbound_content, qmqp, queue_file, smtp_server);
+over_the_corpus!(
+    address,
+    alias_lines,
+    client_replies,
+    configuration,
+    dns_reply,
+    haproxy,
+    header_and_mime,
+    ipc_frames,
+    maildrop,
+    outbound_content,
+    policy_and_actions,
+    qmqp,
+    queue_envelope,
+    queue_file,
+    recipient_log,
+    smtp_server,
+    table_file
+);

@@ -38,7 +38,7 @@ mod exchange;
 mod hostname;
 mod record;
 mod system;
-mod wire;
+pub mod wire;
 
 pub use client::{ClientName, NameStatus};
 pub use hostname::{HOSTNAME_LIMIT, HostnameError, valid_dns_name, valid_hostname};

@@ -62,6 +62,8 @@ pub(crate) struct Content {
     fault: Option<Fault>,
     /// To be bounced, with status and text.
     pub bounced: Option<(String, BString)>,
+    /// What is bounced goes back with its content.
+    returned_whole: bool,
     rejected: Option<Rejected>,
     pub oversize: Oversize,
 }
@@ -143,6 +145,7 @@ impl Content {
             redirect: None,
             fault: None,
             bounced: None,
+            returned_whole: false,
             rejected: None,
             oversize: Oversize { log: profile.log.clone(), exceeded: false },
         })
@@ -173,6 +176,7 @@ impl Content {
         if !self.flags.bounce {
             return Err(rejected);
         }
+        self.returned_whole = rejected == Rejected::TooManyHops && self.bounced.is_none();
         self.bounced.get_or_insert_with(|| (dsn.to_owned(), text.to_owned()));
         Ok(())
     }
@@ -272,7 +276,7 @@ impl Content {
             self.write(RecordType::REDIRECT, address.as_bstr())?;
             self.envelope.redirect = Some(Address::new(address));
         }
-        if self.bounced.is_some() {
+        if self.bounced.is_some() && !self.returned_whole {
             // What was refused for its content goes back without it.
             self.envelope.ret = 2;
             self.write_attribute("ret_flags", b"2")?;
@@ -421,7 +425,7 @@ impl Content {
         let profile = Arc::clone(&self.profile);
         if self.hops >= profile.hopcount_limit && self.bounced.is_none() {
             warn!(profile.log, "{}: message rejected: hopcount exceeded", self.id());
-            self.refuse(Rejected::TooManyHops, "5.4.6", "too many hops".into())?;
+            self.refuse(Rejected::TooManyHops, "5.4.0", "too many hops".into())?;
         }
         let seen = self.seen;
         if profile.rewriter.rewrites_headers(self.context) || profile.always_add_missing_headers {
@@ -532,7 +536,7 @@ impl Handler for Content {
 
     /// The message is looked at to its end all the same: there may be more to log.
     fn fault(&mut self, fault: Fault, context: &[u8]) -> Result<(), Rejected> {
-        if !self.flags.filter && fault != Fault::Nesting {
+        if !self.flags.filter || (fault == Fault::Nesting && !self.profile.refuses_nesting()) {
             return Ok(());
         }
         self.log_fault(fault.text(), context);

@@ -67,7 +67,7 @@ pub enum Rejected {
         /// A whole reply, where something gave one.
         smtp: Option<String>,
     },
-    /// More Received: headers than `hopcount_limit` (554 5.4.6).
+    /// More Received: headers than `hopcount_limit` (554 5.4.0).
     TooManyHops,
     /// A table could not be asked (451 4.3.0).
     Lookup,

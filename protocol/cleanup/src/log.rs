@@ -8,6 +8,8 @@ use std::fmt;
 
 /// How much of a header or line a log line shows.
 const SHOWN: usize = 200;
+/// And of what is wrong in its structure.
+const SHOWN_FAULT: usize = 100;
 
 /// ` from ORIGIN; from=<…> to=<…> proto=… helo=<…>`
 struct Whence<'a> {
@@ -52,7 +54,7 @@ impl Content {
 
     /// `QID: reject: mime-error TEXT: LINE from …`
     pub fn log_fault(&self, text: &str, line: &[u8]) {
-        let line = line[..line.len().min(SHOWN)].as_bstr();
+        let line = line[..line.len().min(SHOWN_FAULT)].as_bstr();
         let whence = Whence { content: self, short: true };
         info!(self.profile.log, "{}: reject: mime-error {text}: {line} {whence}", self.id());
     }

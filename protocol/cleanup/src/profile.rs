@@ -82,6 +82,13 @@ pub(crate) enum EndOfHeaderAction {
 }
 
 impl Profile {
+    /// Whether messages with multiparts too deep in each other are refused: as observed with Postfix, only where headers are checked or one of
+    /// the strict settings asks for it.
+    pub(crate) fn refuses_nesting(&self) -> bool {
+        let mime = &self.mime;
+        self.checks.has_header() || mime.strict_7bit_headers || mime.strict_8bitmime_body || mime.strict_encoding_domain
+    }
+
     /// From main.cf with the overrides of the master.cf entry that `cleanup_service_name` names in `config`: that of the calling service,
     /// whose own overrides do not count otherwise.
     pub fn open(config: &Config) -> Result<Arc<Profile>, ConfigError> {

@@ -285,8 +285,9 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The log has the original recipient only where it is another one, if but for a blank at its end.
 fn expanded(record: &LogRecord) -> bool {
-    !record.original.is_empty() && !record.original.as_bytes().eq_ignore_ascii_case(record.recipient.as_bytes())
+    !record.original.is_empty()
 }
 
 /// Writes text in lines of at most [`WIDTH`] bytes where blanks allow it.

@@ -120,6 +120,11 @@ impl Checks {
         [&self.header, &self.mime, &self.nested, &self.body].iter().all(|maps| maps.is_empty())
     }
 
+    /// Whether headers are checked, the message's own or others.
+    pub fn has_header(&self) -> bool {
+        [&self.header, &self.mime, &self.nested].iter().any(|maps| !maps.is_empty())
+    }
+
     /// Whether body lines are checked at all.
     pub fn has_body(&self) -> bool {
         !self.body.is_empty()
@@ -148,7 +153,7 @@ impl Checks {
 }
 
 /// Reads a table's answer. `title` names the parameter in warnings.
-fn parse(value: &[u8], title: &str, header: bool) -> Verdict {
+pub fn parse(value: &[u8], title: &str, header: bool) -> Verdict {
     let (command, text) = match value.find_byteset(b" \t") {
         Some(at) => (&value[..at], value[at..].trim_ascii_start()),
         None => (value, &value[value.len()..]),

@@ -26,8 +26,8 @@ pub(crate) enum Encoding {
     SevenBit,
     EightBit,
     Binary,
-    /// base64, quoted-printable.
-    Encoded,
+    Base64,
+    QuotedPrintable,
 }
 
 impl ContentType {
@@ -70,22 +70,36 @@ fn boundary(mut words: Words<'_>) -> Option<BString> {
 }
 
 impl Encoding {
-    /// Unknown encodings count as 7bit, and so does a quoted one.
-    pub fn parse(value: &[u8]) -> Encoding {
-        if value.trim_ascii_start().starts_with(b"\"") {
-            return Encoding::SevenBit;
+    /// `None` for one that nobody knows, and for a quoted one. Words end at the specials of RFC 822 here, not at those of MIME.
+    pub fn parse(value: &[u8]) -> Option<Encoding> {
+        let mut words = Words(value);
+        words.skip_blanks_and_comments();
+        let end = words.0.find_byteset(b"()<>@,;:\\\".[] \t\r\n").unwrap_or(words.0.len());
+        let word = words.0[..end].to_ascii_lowercase();
+        [Encoding::SevenBit, Encoding::EightBit, Encoding::Binary, Encoding::Base64, Encoding::QuotedPrintable]
+            .into_iter()
+            .find(|known| known.name().as_bytes() == word)
+    }
+
+    /// As the header names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::SevenBit => "7bit",
+            Encoding::EightBit => "8bit",
+            Encoding::Binary => "binary",
+            Encoding::Base64 => "base64",
+            Encoding::QuotedPrintable => "quoted-printable",
         }
-        let word = Words(value).next().unwrap_or_default();
-        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        if is("8bit") {
-            Encoding::EightBit
-        } else if is("binary") {
-            Encoding::Binary
-        } else if is("base64") || is("quoted-printable") {
-            Encoding::Encoded
-        } else {
-            Encoding::SevenBit
-        }
+    }
+
+    /// Whether text in it may have 8-bit characters.
+    pub fn is_eight_bit(self) -> bool {
+        matches!(self, Encoding::EightBit | Encoding::Binary)
+    }
+
+    /// Whether it changes the text.
+    pub fn is_encoded(self) -> bool {
+        matches!(self, Encoding::Base64 | Encoding::QuotedPrintable)
     }
 }
 
@@ -110,6 +124,14 @@ impl Words<'_> {
                     return Some(word.to_vec());
                 }
             }
+        }
+    }
+
+    fn skip_blanks_and_comments(&mut self) {
+        self.0 = self.0.trim_ascii_start();
+        while self.0.first() == Some(&b'(') {
+            self.skip_comment();
+            self.0 = self.0.trim_ascii_start();
         }
     }
 
@@ -176,8 +198,13 @@ mod tests {
         assert_eq!(ContentType::parse(b""), ContentType::Leaf);
         assert_eq!(ContentType::parse(b"((("), ContentType::Leaf);
         assert!(matches!(ContentType::parse(b"multipart/DIGEST; boundary=a"), ContentType::Multipart { digest: true, .. }));
-        assert_eq!(Encoding::parse(b" 8BIT (really)"), Encoding::EightBit);
-        assert_eq!(Encoding::parse(b"x-uuencode"), Encoding::SevenBit);
-        assert_eq!(Encoding::parse(b"Base64"), Encoding::Encoded);
+        assert_eq!(Encoding::parse(b" 8BIT (really)"), Some(Encoding::EightBit));
+        assert_eq!(Encoding::parse(b"Base64"), Some(Encoding::Base64));
+        for known in ["(c) 7bit", "7bit;x", "7bit,x", "7bit x", "7bit:x", "7bit[x", "7bit<x>", "7bit@x", "7bit\"x\""] {
+            assert_eq!(Encoding::parse(known.as_bytes()), Some(Encoding::SevenBit), "{known}");
+        }
+        for unknown in ["x-uuencode", "\"8bit\"", "8bit/x", "8bit=x", "8bit?x", "; 8bit", "/8bit", "=8bit", "\\8bit", "", "(8bit"] {
+            assert_eq!(Encoding::parse(unknown.as_bytes()), None, "{unknown}");
+        }
     }
 }

@@ -44,7 +44,7 @@ impl Default for Options {
 /// What is wrong with a message's structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Too many multiparts within multiparts. Always reported.
+    /// Too many multiparts within multiparts.
     Nesting,
     /// Only with [`Options::strict_7bit_headers`].
     EightBitHeader,
@@ -112,7 +112,7 @@ pub trait Handler {
     /// A body line, or a piece of one that goes on (`whole` is false). `at` counts the bytes of body text, with line ends, since the last
     /// header or boundary.
     fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), Self::Error>;
-    /// Something is wrong; each kind is told once. `context` is the header or line.
+    /// Something is wrong; each kind is told once. `context` is the header or line, or the encoding.
     fn fault(&mut self, fault: Fault, context: &[u8]) -> Result<(), Self::Error>;
 }
 
@@ -265,7 +265,7 @@ impl Machine {
             if header.is("content-type") {
                 self.content_type(&header, handler)?;
             } else if header.is("content-transfer-encoding") {
-                keep = self.transfer_encoding(&header, handler)?;
+                keep = self.transfer_encoding(&header);
             }
         }
         if self.options.strict_7bit_headers && self.options.mime && !text.is_ascii() {
@@ -299,29 +299,28 @@ impl Machine {
         Ok(())
     }
 
-    /// Returns whether the header stays.
-    fn transfer_encoding<H: Handler>(&mut self, header: &Header<'_>, handler: &mut H) -> Result<bool, H::Error> {
-        self.encoding = Encoding::parse(header.value());
-        if self.encoding == Encoding::Encoded
-            && self.options.strict_encoding_domain
-            && matches!(self.kind, Kind::Message | Kind::Global | Kind::Multipart)
-        {
-            self.fault(Fault::EncodingDomain, header.value(), handler)?;
+    /// Returns whether the header stays. One that nobody knows changes nothing.
+    fn transfer_encoding(&mut self, header: &Header<'_>) -> bool {
+        if let Some(encoding) = Encoding::parse(header.value()) {
+            self.encoding = encoding;
         }
-        let take = self.options.downgrade && matches!(self.encoding, Encoding::EightBit | Encoding::Binary);
+        let take = self.options.downgrade && self.encoding.is_eight_bit();
         self.encoding_taken |= take;
-        Ok(!take)
+        !take
     }
 
     fn end_block<H: Handler>(&mut self, block: Block, how: HeadersEnd, handler: &mut H) -> Result<(), H::Error> {
         // Of several encodings the last one counts.
-        if std::mem::take(&mut self.encoding_taken) && matches!(self.encoding, Encoding::EightBit | Encoding::Binary) {
+        if std::mem::take(&mut self.encoding_taken) && self.encoding.is_eight_bit() {
             let text: &[u8] = match self.kind {
                 Kind::Leaf | Kind::Global => b"Content-Transfer-Encoding: quoted-printable",
                 _ => b"Content-Transfer-Encoding: 7bit",
             };
             handler.header(Header { text, name_len: 25, block, class: Class::Mime })?;
             self.encoding_body = matches!(self.kind, Kind::Leaf | Kind::Global | Kind::MessagePart);
+        }
+        if self.options.strict_encoding_domain && self.encoding.is_encoded() && matches!(self.kind, Kind::Message | Kind::Multipart) {
+            self.fault(Fault::EncodingDomain, self.encoding.name().as_bytes(), handler)?;
         }
         self.at = 0;
         self.state = match self.kind {

@@ -14,7 +14,7 @@ mod forward;
 mod outlet;
 mod owner;
 mod pass;
-mod tokens;
+pub mod tokens;
 mod user;
 
 use crate::expand::Source;

@@ -6,7 +6,7 @@
 //!
 //! Reading, address mapping and syncing block, so the work is done on one thread of its own; syncs are shared by many messages.
 
-mod message;
+pub mod message;
 mod scan;
 #[cfg(test)]
 mod tests;

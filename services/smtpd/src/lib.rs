@@ -11,6 +11,7 @@ mod arrival;
 mod ask;
 mod date;
 mod endpoint;
+pub mod fuzzing;
 mod keywords;
 mod limits;
 mod mail;

@@ -38,6 +38,19 @@ use std::sync::Arc;
 pub use expand::{address_value, client_value, filtered, is_address_name, unescape, unknown_name};
 pub use reply::Reject;
 
+/// See [`crate::fuzzing`].
+pub fn parse_policy_reply(reply: &[u8]) -> Option<(bstr::BString, usize)> {
+    match policy::parse_reply(reply) {
+        policy::Reply::Action { action, end } => Some((action.into(), end)),
+        policy::Reply::Incomplete | policy::Reply::NoAction => None,
+    }
+}
+
+/// See [`crate::fuzzing`].
+pub fn result_list(answer: &str) -> Vec<String> {
+    parse::parse_result(answer, &[]).iter().map(|item| format!("{} {:?}", item.name, item.rule)).collect()
+}
+
 /// All that the restrictions need of the configuration.
 pub struct Rules {
     client: Vec<Item>,

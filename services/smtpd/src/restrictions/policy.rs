@@ -189,8 +189,10 @@ impl Failed {
 
 /// What has come of a reply: `name=value` lines up to an empty one.
 #[derive(Debug, PartialEq, Eq)]
-enum Reply<'a> {
+pub enum Reply<'a> {
+    /// Its empty line has not come.
     Incomplete,
+    /// There is none in it.
     NoAction,
     /// The first action, and where the reply ends.
     Action {
@@ -199,7 +201,7 @@ enum Reply<'a> {
     },
 }
 
-fn parse_reply(reply: &[u8]) -> Reply<'_> {
+pub fn parse_reply(reply: &[u8]) -> Reply<'_> {
     let mut action = None;
     let mut at = 0;
     while let Some(length) = reply[at..].find_byte(b'\n') {
