@@ -83,50 +83,52 @@ impl<'a> AddressList<'a> {
     }
 
     fn print(&self, width: usize, start: usize) -> BString {
-        let mut out = BString::from(Vec::with_capacity(self.nodes.len() * 16));
-        // `field` is where the element since the last comma begins in `out`, `column` the length of the line before it.
-        let (mut field, mut column, mut first) = (0, start, true);
+        // With a line end wherever it may be folded: after commas, and where comments were.
+        let mut text = BString::from(Vec::with_capacity(self.nodes.len() * 16));
         let mut after_word = false;
-        for (n, node) in self.nodes.iter().enumerate() {
+        for node in &self.nodes {
             match node {
-                Node::Address(text) => {
+                Node::Address(address) => {
                     if after_word {
-                        out.push(b' ');
+                        text.push(b' ');
                     }
-                    out.extend_from_slice(text);
+                    text.extend_from_slice(address);
+                    after_word = true;
+                }
+                Node::Token(Token::Comment(comment)) => {
+                    if after_word {
+                        text.push(b' ');
+                    }
+                    text.extend_from_slice(comment);
                     after_word = true;
                 }
                 Node::Token(token) => {
-                    let after_any = !out.is_empty();
-                    token::put(&mut out, token, Form::External, after_any, &mut after_word);
+                    let after_any = !text.is_empty() && !text.ends_with(b"\n");
+                    token::put(&mut text, token, Form::External, after_any, &mut after_word);
                 }
                 Node::Group => {
-                    out.extend_from_slice(b": ");
+                    text.extend_from_slice(b": ");
                     after_word = false;
                 }
-                Node::Comma => out.push(b','),
-            }
-            let comma = matches!(node, Node::Comma);
-            let last = n + 1 == self.nodes.len();
-            // A comma at the end has an element after it, an empty one, that needs room too.
-            for empty in [false, true] {
-                if !(if empty { comma && last } else { comma || last }) {
-                    continue;
-                }
-                let len = if empty { 0 } else { out.len() - field };
-                if first {
-                    (first, column) = (false, column + 1 + len);
-                } else if width == usize::MAX || column + 1 + len < width {
-                    column += 1 + len;
-                } else {
-                    out.splice(field - 1..field, *b"\n\t");
-                    column = len;
-                }
-                if comma && !empty {
-                    out.push(b' ');
-                    (field, after_word) = (out.len(), false);
+                Node::Comma => {
+                    text.extend_from_slice(b",\n");
+                    after_word = false;
                 }
             }
+        }
+        let mut lines = text.split(|&c| c == b'\n');
+        let mut out = BString::from(lines.next().unwrap_or_default());
+        out.reserve(text.len() + 16);
+        let mut column = start + 1 + out.len();
+        for line in lines {
+            if width == usize::MAX || column + 1 + line.len() < width {
+                out.push(b' ');
+                column += 1 + line.len();
+            } else {
+                out.extend_from_slice(if line.first().is_some_and(|c| matches!(c, b' ' | b'\t')) { b"\n" } else { b"\n\t" });
+                column = line.len();
+            }
+            out.extend_from_slice(line);
         }
         out
     }

@@ -62,7 +62,8 @@ pub fn scan(text: &[u8], limit: usize) -> Vec<Token<'_>> {
             at += 1;
         } else if c == b'(' {
             let end = comment_end(text, at);
-            tokens.push(Token::Comment(flatten(&text[at..end])));
+            // Its lines are where a header may be folded.
+            tokens.push(Token::Comment(Cow::Borrowed(&text[at..end])));
             at = end;
         } else if c == b'[' {
             let (content, end) = quoted(text, at + 1, |c| c == b']');
@@ -140,15 +141,6 @@ fn comment_end(text: &[u8], mut at: usize) -> usize {
     at.min(text.len())
 }
 
-/// Line ends and tabs become blanks.
-fn flatten(text: &[u8]) -> Cow<'_, [u8]> {
-    if text.iter().any(|&c| is_blank(c) && c != b' ') {
-        Cow::Owned(text.iter().map(|&c| if is_blank(c) { b' ' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
 /// How tokens are put together to text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -188,7 +180,8 @@ pub(crate) fn put(out: &mut BString, token: &Token<'_>, form: Form, after_any: b
         out.push(b' ');
     }
     match token {
-        Token::Atom(t) | Token::Literal(t) | Token::Comment(t) => out.extend_from_slice(t),
+        Token::Atom(t) | Token::Literal(t) => out.extend_from_slice(t),
+        Token::Comment(t) => out.extend(t.iter().map(|&c| if matches!(c, b'\r' | b'\n') { b' ' } else { c })),
         Token::Quoted(t) if matches!(form, Form::Internal | Form::Bare) => out.extend_from_slice(t),
         Token::Quoted(t) => quote_into(out, t),
         Token::Op(c) => {

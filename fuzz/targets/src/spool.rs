@@ -106,7 +106,7 @@ pub fn recipient_log(data: &[u8]) {
         message_id: "<y@example.org>".into(),
         arrival: UNIX_EPOCH,
         smtputf8: false,
-        eight_bit: true,
+        encoding: "8bit".into(),
     };
     for purpose in [Purpose::Failure, Purpose::Delay, Purpose::Trace] {
         let report = Report::new(&settings, purpose, &original, UNIX_EPOCH);

@@ -244,7 +244,9 @@ impl Content {
             && !self.unchecked_characters()
             && text.iter().any(|&c| unwanted[usize::from(c)])
         {
-            self.log_action("reject", "content", text, "5.7.1 disallowed character".into());
+            // As Postfix logs it, up to a NUL.
+            let shown = text.split(|&c| c == 0).next().unwrap_or_default();
+            self.log_action("reject", "content", shown, "5.7.1 disallowed character".into());
             self.refuse_content("5.7.1", "disallowed character".into())?;
         }
         if profile.replace_stray_cr_lf && memchr::memchr2(b'\r', b'\n', clean.as_deref().unwrap_or(text)).is_some() {
@@ -354,7 +356,10 @@ impl Content {
         let mut list = AddressList::parse(value, profile.header_address_token_limit);
         let changed = list.replace(|address| self.header_address(class, address))?;
         match changed {
-            true => self.put_lines(&list.header(name)),
+            true => {
+                let header = list.header(name);
+                self.put_lines(&header[..header.len().min(profile.mime.header_size_limit)])
+            }
             false => self.put_lines(header.text),
         }
     }

@@ -115,9 +115,9 @@ impl Content {
             return Ok(());
         }
         let mut fields = payload.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
-        let mut number = || fields.next().and_then(|field| field.to_str().ok()?.parse::<u64>().ok());
-        let seconds = number().ok_or(Rejected::BadRecords)?;
-        let micros = number().unwrap_or(0).min(999_999);
+        let number = |field: &[u8]| field.to_str().ok().and_then(|text| text.parse::<u64>().ok()).ok_or(Rejected::BadRecords);
+        let seconds = number(fields.next().unwrap_or_default())?;
+        let micros = fields.next().map_or(Ok(0), number)?.min(999_999);
         self.envelope.arrival = UNIX_EPOCH + Duration::from_secs(seconds.min(i64::MAX as u64)) + Duration::from_micros(micros);
         self.has_arrival = true;
         self.write(RecordType::TIME, payload)?;

@@ -65,8 +65,8 @@ pub struct Original {
     pub arrival: SystemTime,
     /// SMTPUTF8 was asked for it.
     pub smtputf8: bool,
-    /// Its content is 8-bit.
-    pub eight_bit: bool,
+    /// What is known of its encoding: `8bit`, `7bit`, or empty.
+    pub encoding: BString,
 }
 
 /// To whom and how the report goes.
@@ -105,12 +105,12 @@ impl<'a> Report<'a> {
     pub fn new(settings: &'a Settings, purpose: Purpose, original: &'a Original, now: SystemTime) -> Report<'a> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let boundary = format!("{}.{seconds}/{}", original.id, settings.myhostname);
-        Report { settings, purpose, original, boundary, eight_bit: settings.smtputf8_enable || original.eight_bit }
+        Report { settings, purpose, original, boundary, eight_bit: settings.smtputf8_enable || original.encoding == "8bit" }
     }
 
-    /// `8bit` or `7bit`: the report's `encoding` in the queue file.
-    pub fn encoding(&self) -> &'static str {
-        if self.eight_bit { "8bit" } else { "7bit" }
+    /// `8bit` or `7bit`: the report's `encoding` in the queue file. `None` when nothing is known of the message's.
+    pub fn encoding(&self) -> Option<&'static str> {
+        if self.eight_bit { Some("8bit") } else { (self.original.encoding == "7bit").then_some("7bit") }
     }
 
     /// Headers and the beginning of the notice.
@@ -131,8 +131,8 @@ impl<'a> Report<'a> {
         put(b"MIME-Version: 1.0")?;
         put(b"Content-Type: multipart/report; report-type=delivery-status;")?;
         put(format!("\tboundary=\"{}\"", self.boundary).as_bytes())?;
-        if self.eight_bit {
-            put(b"Content-Transfer-Encoding: 8bit")?;
+        if let Some(encoding) = self.encoding() {
+            put(format!("Content-Transfer-Encoding: {encoding}").as_bytes())?;
         }
         put(b"")?;
         put(b"This is a MIME-encapsulated message.")?;
@@ -199,11 +199,7 @@ impl<'a> Report<'a> {
         put(b"")?;
         put(&[b"Final-Recipient: ", &self.typed(&record.recipient)[..]].concat())?;
         if !record.dsn_orcpt.is_empty() {
-            let mut original = BString::from(&record.dsn_orcpt[..]);
-            if !self.settings.smtputf8_enable {
-                original.iter_mut().filter(|c| !c.is_ascii()).for_each(|c| *c = b'?');
-            }
-            put(&[b"Original-Recipient: ", &original[..]].concat())?;
+            put(&[b"Original-Recipient: ", &record.dsn_orcpt[..]].concat())?;
         } else if !record.original.is_empty() {
             put(&[b"Original-Recipient: ", &self.typed(&record.original)[..]].concat())?;
         }
@@ -366,7 +362,7 @@ mod tests {
             message_id: "<m1@x>".into(),
             arrival: UNIX_EPOCH + Duration::from_secs(1_795_255_036),
             smtputf8: false,
-            eight_bit: false,
+            encoding: "7bit".into(),
         }
     }
 
@@ -487,9 +483,12 @@ Subject: 7bit
     fn without_smtputf8_a_report_is_seven_bit_when_it_can_be() {
         let settings = Settings { smtputf8_enable: false, ..settings() };
         let text = whole(&settings, Purpose::Failure, &original(), &[record()], false);
+        assert!(text.contains("Content-Transfer-Encoding: 7bit\n"));
         assert!(text.contains("Content-Type: text/plain; charset=us-ascii\n\n"));
-        assert!(!text.contains("Content-Transfer-Encoding"));
-        let text = whole(&settings, Purpose::Failure, &Original { eight_bit: true, ..original() }, &[record()], false);
+        assert_eq!(text.matches("Content-Transfer-Encoding").count(), 1);
+        let text = whole(&settings, Purpose::Failure, &Original { encoding: "".into(), ..original() }, &[record()], false);
+        assert_eq!(text.matches("Content-Transfer-Encoding").count(), 0);
+        let text = whole(&settings, Purpose::Failure, &Original { encoding: "8bit".into(), ..original() }, &[record()], false);
         assert_eq!(text.matches("Content-Transfer-Encoding: 8bit").count(), 3);
     }
 

@@ -160,6 +160,8 @@ pub struct Machine {
     encoder: Encoder,
     /// The present body is being encoded.
     encoding_body: bool,
+    /// The present line is: it ended its headers without an empty line, and is text whatever they say.
+    encoding_line: bool,
 }
 
 impl Machine {
@@ -179,6 +181,7 @@ impl Machine {
             at: 0,
             encoder: Encoder::default(),
             encoding_body: false,
+            encoding_line: false,
         }
     }
 
@@ -311,7 +314,8 @@ impl Machine {
 
     fn end_block<H: Handler>(&mut self, block: Block, how: HeadersEnd, handler: &mut H) -> Result<(), H::Error> {
         // Of several encodings the last one counts.
-        if std::mem::take(&mut self.encoding_taken) && self.encoding.is_eight_bit() {
+        let downgraded = std::mem::take(&mut self.encoding_taken) && self.encoding.is_eight_bit();
+        if downgraded {
             let text: &[u8] = match self.kind {
                 Kind::Leaf | Kind::Global => b"Content-Transfer-Encoding: quoted-printable",
                 _ => b"Content-Transfer-Encoding: 7bit",
@@ -332,6 +336,11 @@ impl Machine {
         if self.state != State::Body {
             self.begin_part(false);
         }
+        self.encoding_line = downgraded && how == HeadersEnd::NoHeader;
+        if self.kind == Kind::Multipart {
+            // Its encoding says what its parts may hold; the text around them is 7bit.
+            self.encoding = Encoding::SevenBit;
+        }
         handler.headers_end(block, how)
     }
 
@@ -341,6 +350,7 @@ impl Machine {
         self.encoding = Encoding::SevenBit;
         self.encoding_taken = false;
         self.encoding_body = false;
+        self.encoding_line = false;
     }
 
     fn body_line<H: Handler>(&mut self, text: &[u8], whole: bool, continued: bool, handler: &mut H) -> Result<(), H::Error> {
@@ -350,7 +360,8 @@ impl Machine {
         if self.options.strict_8bitmime_body && self.options.mime && self.encoding == Encoding::SevenBit && !text.is_ascii() {
             self.fault(Fault::EightBitBody, text, handler)?;
         }
-        if self.encoding_body {
+        if self.encoding_body || self.encoding_line {
+            self.encoding_line &= !whole;
             let at = &mut self.at;
             return self.encoder.text(text, whole, |line| {
                 handler.body(line, true, *at)?;

@@ -252,7 +252,7 @@ impl Notifier {
             message_id: notice.message_id.clone(),
             arrival: notice.arrival,
             smtputf8,
-            eight_bit: notice.encoding == "8bit",
+            encoding: notice.encoding.clone(),
         };
         let report = Report::new(&self.settings.report, job.purpose, &original, now);
         envelope(&mut message, job, now, report.encoding())?;
@@ -325,13 +325,15 @@ impl Notifier {
 }
 
 /// The envelope records of a report.
-fn envelope(message: &mut Message, job: &Job<'_>, now: SystemTime, encoding: &str) -> Result<(), Rejected> {
+fn envelope(message: &mut Message, job: &Job<'_>, now: SystemTime, encoding: Option<&str>) -> Result<(), Rejected> {
     let time = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut put = |kind: RecordType, payload: &[u8]| message.record(kind, payload.as_bstr());
     put(RecordType::TIME, format!("{} {}", time.as_secs(), time.subsec_micros()).as_bytes())?;
     put(RecordType::ATTRIBUTE, b"log_message_origin=local")?;
     put(RecordType::ATTRIBUTE, b"rewrite_context=local")?;
-    put(RecordType::ATTRIBUTE, format!("encoding={encoding}").as_bytes())?;
+    if let Some(encoding) = encoding {
+        put(RecordType::ATTRIBUTE, format!("encoding={encoding}").as_bytes())?;
+    }
     put(RecordType::SENDER, job.sender.as_bytes())?;
     put(RecordType::RECIPIENT, job.to.as_bytes())?;
     put(RecordType::MESSAGE, b"")

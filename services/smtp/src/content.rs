@@ -2,7 +2,7 @@
 
 use crate::session::{Broken, Session};
 use crate::settings::Settings;
-use crate::transform::Rules;
+use crate::transform::{Rules, Stop};
 use bstr::{BString, ByteSlice};
 use posthaste_ipc::delivery::Request;
 use posthaste_log::{Logger, info};
@@ -21,6 +21,17 @@ pub enum ContentError {
     Read(ReadError),
     /// A table that the content is checked or changed by: which. The table itself has warned of its error.
     Table(&'static str),
+    /// It cannot be converted for this server: why.
+    Structure(&'static str),
+}
+
+impl From<Stop> for ContentError {
+    fn from(stop: Stop) -> ContentError {
+        match stop {
+            Stop::Table(which) => ContentError::Table(which),
+            Stop::Structure(why) => ContentError::Structure(why),
+        }
+    }
 }
 
 impl From<Broken> for ContentError {
@@ -65,7 +76,7 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
             None => break,
         };
         match &mut transform {
-            Some(transform) => transform.line(text, whole, &mut writer, out).map_err(ContentError::Table)?,
+            Some(transform) => transform.line(text, whole, &mut writer, out)?,
             None if whole => writer.line(text, out),
             None => writer.piece(text, out),
         }
@@ -74,7 +85,7 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
         }
     }
     if let Some(transform) = &mut transform {
-        transform.end(&mut writer, out).map_err(ContentError::Table)?;
+        transform.end(&mut writer, out)?;
     }
     writer.finish(out);
     if writer.has_broken_lines() {

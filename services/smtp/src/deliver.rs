@@ -525,6 +525,10 @@ impl Job<'_> {
                             self.problem = Some(session.peer.local_data_error());
                             return (Then::Next, false);
                         }
+                        Err(ContentError::Structure(why)) => {
+                            self.problem = Some(session.peer.local_content_error(why));
+                            return (Then::Next, false);
+                        }
                     }
                     // For another server, should this one fail.
                     if let Some(Err(error)) = self.content.as_mut().map(Content::rewind) {

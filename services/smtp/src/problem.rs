@@ -90,6 +90,11 @@ impl Peer {
         self.problem("4.3.0".into(), format!("local data error while talking to {}", self.name()).into(), false)
     }
 
+    /// The message cannot be converted to what the server takes.
+    pub fn local_content_error(&self, why: &str) -> Problem {
+        self.problem("5.6.0".into(), why.into(), false)
+    }
+
     /// `host … said: … (in reply to … command)`.
     pub fn said(&self, reply: &Reply, stage: Stage) -> Problem {
         let text = reply.printable();

@@ -57,6 +57,15 @@ impl Rules {
     }
 }
 
+/// Why the transformation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A table that could not be asked: which.
+    Table(&'static str),
+    /// The structure of the message cannot be followed: what is wrong with it.
+    Structure(&'static str),
+}
+
 /// One message being transformed.
 pub struct Transform<'a> {
     machine: Machine,
@@ -67,13 +76,13 @@ pub struct Transform<'a> {
 
 impl Transform<'_> {
     /// Takes a line, or a piece of one that goes on; writes what comes of it.
-    pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), Stop> {
         let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
         self.machine.line(text, whole, &mut sink)
     }
 
     /// The end of the message.
-    pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), Stop> {
         let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
         self.machine.end(&mut sink)
     }
@@ -141,12 +150,12 @@ impl Sink<'_, '_> {
 }
 
 impl Handler for Sink<'_, '_> {
-    type Error = &'static str;
+    type Error = Stop;
 
-    fn header(&mut self, header: Header<'_>) -> Result<(), &'static str> {
+    fn header(&mut self, header: Header<'_>) -> Result<(), Stop> {
         let mut text = std::borrow::Cow::Borrowed(header.text);
         if !self.rules.checks.is_empty() {
-            let verdict = self.rules.checks.header(header.class, text.as_bstr()).map_err(|_| "smtp header checks")?;
+            let verdict = self.rules.checks.header(header.class, text.as_bstr()).map_err(|_| Stop::Table("smtp header checks"))?;
             let table = match header.class {
                 Class::Primary => "header_checks",
                 Class::Mime => "mime_header_checks",
@@ -160,7 +169,7 @@ impl Handler for Sink<'_, '_> {
         }
         if header.block == Block::Top
             && let Some(generic) = &self.rules.generic
-            && let Some(changed) = generic.header(&header).map_err(|_| "smtp_generic_maps")?
+            && let Some(changed) = generic.header(&header).map_err(|_| Stop::Table("smtp_generic_maps"))?
         {
             text = std::borrow::Cow::Owned(changed.into());
         }
@@ -168,16 +177,16 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), &'static str> {
+    fn headers_end(&mut self, _: Block, how: HeadersEnd) -> Result<(), Stop> {
         if how == HeadersEnd::EmptyLine {
             self.writer.line(b"", self.out);
         }
         Ok(())
     }
 
-    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), &'static str> {
+    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), Stop> {
         if self.rules.checks.has_body() {
-            let verdict = self.rules.checks.body(line.as_bstr(), at).map_err(|_| "smtp body checks")?;
+            let verdict = self.rules.checks.body(line.as_bstr(), at).map_err(|_| Stop::Table("smtp body checks"))?;
             let table = format!("{}body_checks", self.rules.prefix);
             if let Some(lines) = self.act("body", &table, line, verdict) {
                 lines.iter().for_each(|line| self.writer.line(line, self.out));
@@ -192,9 +201,7 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), &'static str> {
-        // The message was accepted as it is; it goes out as far as it was understood.
-        info!(self.log, "{}: {}", self.id, fault.text());
-        Ok(())
+    fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), Stop> {
+        Err(Stop::Structure(fault.text()))
     }
 }
