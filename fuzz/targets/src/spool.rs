@@ -61,7 +61,7 @@ pub fn queue_envelope(data: &[u8]) {
     }
     let (Ok(all), Ok(parts)) = (all, &mut parts) else { return };
     let mut turns = 0;
-    while parts.more_at.is_some() && turns < 20 {
+    while parts.more_at.is_some() && turns < 5 {
         turns += 1;
         if queue.read_more_recipients(QueueName::Deferred, &id, parts, 1).is_err() {
             return;

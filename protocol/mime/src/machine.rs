@@ -160,8 +160,6 @@ pub struct Machine {
     encoder: Encoder,
     /// The present body is being encoded.
     encoding_body: bool,
-    /// The present line is: it ended its headers without an empty line, and is text whatever they say.
-    encoding_line: bool,
 }
 
 impl Machine {
@@ -181,7 +179,6 @@ impl Machine {
             at: 0,
             encoder: Encoder::default(),
             encoding_body: false,
-            encoding_line: false,
         }
     }
 
@@ -335,8 +332,10 @@ impl Machine {
         };
         if self.state != State::Body {
             self.begin_part(false);
+        } else if downgraded && how == HeadersEnd::NoHeader {
+            // What no empty line sets off is text, whatever the headers say.
+            self.encoding_body = true;
         }
-        self.encoding_line = downgraded && how == HeadersEnd::NoHeader;
         if self.kind == Kind::Multipart {
             // Its encoding says what its parts may hold; the text around them is 7bit.
             self.encoding = Encoding::SevenBit;
@@ -350,7 +349,6 @@ impl Machine {
         self.encoding = Encoding::SevenBit;
         self.encoding_taken = false;
         self.encoding_body = false;
-        self.encoding_line = false;
     }
 
     fn body_line<H: Handler>(&mut self, text: &[u8], whole: bool, continued: bool, handler: &mut H) -> Result<(), H::Error> {
@@ -360,8 +358,7 @@ impl Machine {
         if self.options.strict_8bitmime_body && self.options.mime && self.encoding == Encoding::SevenBit && !text.is_ascii() {
             self.fault(Fault::EightBitBody, text, handler)?;
         }
-        if self.encoding_body || self.encoding_line {
-            self.encoding_line &= !whole;
+        if self.encoding_body {
             let at = &mut self.at;
             return self.encoder.text(text, whole, |line| {
                 handler.body(line, true, *at)?;

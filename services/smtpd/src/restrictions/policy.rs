@@ -195,10 +195,7 @@ pub enum Reply<'a> {
     /// There is none in it.
     NoAction,
     /// The first action, and where the reply ends.
-    Action {
-        action: &'a [u8],
-        end: usize,
-    },
+    Action { action: &'a [u8], end: usize },
 }
 
 pub fn parse_reply(reply: &[u8]) -> Reply<'_> {
