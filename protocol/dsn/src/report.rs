@@ -199,7 +199,11 @@ impl<'a> Report<'a> {
         put(b"")?;
         put(&[b"Final-Recipient: ", &self.typed(&record.recipient)[..]].concat())?;
         if !record.dsn_orcpt.is_empty() {
-            put(&[b"Original-Recipient: ", &record.dsn_orcpt[..]].concat())?;
+            let mut original = BString::from(&record.dsn_orcpt[..]);
+            if !self.settings.smtputf8_enable {
+                original.iter_mut().filter(|c| !c.is_ascii()).for_each(|c| *c = b'?');
+            }
+            put(&[b"Original-Recipient: ", &original[..]].concat())?;
         } else if !record.original.is_empty() {
             put(&[b"Original-Recipient: ", &self.typed(&record.original)[..]].concat())?;
         }
