@@ -3,7 +3,7 @@
 use crate::listen::{self, Endpoint, Settings};
 use crate::start::Options;
 use posthaste_config::master_cf::MasterFile;
-use posthaste_config::{Config, MasterEntry, split_list, system_reason as text};
+use posthaste_config::{Config, MasterEntry, braced, split_list, system_reason as text};
 use posthaste_log::{Logger, error, fatal, info, verbose, warn};
 use posthaste_system::credentials::Identity;
 use posthaste_system::process;
@@ -499,8 +499,10 @@ fn inherit(sockets: &[BorrowedFd<'_>], yes: bool) -> io::Result<()> {
 fn environment(import: &str, directory: &Path) -> Vec<(String, String)> {
     let mut environment = vec![("PATH".to_owned(), "/usr/bin:/bin:/usr/sbin:/sbin".to_owned())];
     for item in split_list(import) {
+        // `{ name = value }` where the value has blanks.
+        let item = braced(item).and_then(Result::ok).unwrap_or(item);
         match item.split_once('=') {
-            Some((name, value)) => environment.push((name.to_owned(), value.to_owned())),
+            Some((name, value)) => environment.push((name.trim_end().to_owned(), value.trim_start().to_owned())),
             None => environment.extend(std::env::var(item).ok().map(|value| (item.to_owned(), value))),
         }
     }
@@ -524,8 +526,8 @@ mod tests {
 
     #[test]
     fn services_get_only_the_imported_environment() {
-        let environment = environment("TZ=UTC, NO_SUCH_VARIABLE_HERE MAIL_CONFIG=/elsewhere", Path::new("/etc/postfix"));
+        let environment = environment("TZ=UTC, { WORDS = a  b }, NO_SUCH_VARIABLE_HERE MAIL_CONFIG=/elsewhere", Path::new("/etc/postfix"));
         let names: Vec<_> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(names, ["PATH=/usr/bin:/bin:/usr/sbin:/sbin", "TZ=UTC", "MAIL_CONFIG=/etc/postfix"]);
+        assert_eq!(names, ["PATH=/usr/bin:/bin:/usr/sbin:/sbin", "TZ=UTC", "WORDS=a  b", "MAIL_CONFIG=/etc/postfix"]);
     }
 }
