@@ -366,6 +366,8 @@ impl Content {
 
     /// Remembers a header, and logs message ids.
     fn note(&mut self, kind: Known, header: &Header<'_>) {
+        // A message with too many hops will be refused; nothing more is told of it.
+        let told = self.hops < self.profile.hopcount_limit;
         let seen = &mut self.seen;
         match kind {
             Known::Date => seen.date = true,
@@ -374,7 +376,9 @@ impl Content {
             Known::Received => self.hops += 1,
             Known::MessageId => {
                 seen.message_id = true;
-                info!(self.profile.log, "{}: message-id={}", self.id(), header.value());
+                if told {
+                    info!(self.profile.log, "{}: message-id={}", self.id(), header.value());
+                }
                 let value = header.value().lines().map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b' ');
                 self.envelope.message_id = value.into();
             }

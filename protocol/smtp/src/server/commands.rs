@@ -595,7 +595,8 @@ impl<M: Message> Session<M> {
         }
         self.utf8 = written.len() < arguments.len();
         if written.is_empty() {
-            return self.fail("501 5.5.4 Syntax: VRFY address [SMTPUTF8]");
+            let option = if self.settings.smtputf8 { " [SMTPUTF8]" } else { "" };
+            return self.fail(&format!("501 5.5.4 Syntax: VRFY address{option}"));
         }
         let address = match address::extract(written, false) {
             Ok(address) if !address.is_empty() => address,

@@ -131,6 +131,9 @@ impl<M: Message> Session<M> {
         match self.set_client(arguments, self.settings.smtputf8) {
             Ok(renamed) => {
                 self.shown = (!renamed).then_some(shown);
+                // The transcript begins anew.
+                self.history.clear();
+                self.history_lines = 0;
                 self.end_transaction();
                 self.state = State::Reintroduced;
             }

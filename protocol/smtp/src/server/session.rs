@@ -396,7 +396,9 @@ impl<M: Message> Session<M> {
     /// Looks at one command line. `following` is input that came with it.
     fn dispatch(&mut self, line: &[u8], following: &[u8]) {
         let settings = Rc::clone(&self.settings);
-        let filtered = settings.command_filter.as_ref().and_then(|filter| filter(line.as_bstr()));
+        // What is no UTF-8 is refused as it came.
+        let filter = settings.command_filter.as_ref().filter(|_| !settings.smtputf8 || line.is_utf8());
+        let filtered = filter.and_then(|filter| filter(line.as_bstr()));
         if let Some(filtered) = &filtered {
             let (line, filtered) = (lines::printable(line), lines::printable(filtered));
             self.log(Level::Info, format!("{}: replacing command \"{line}\" with \"{filtered}\"", self.label()));
