@@ -98,6 +98,8 @@ pub struct Found {
     pub entries: Vec<Entry>,
     /// URLs at which the search should be continued.
     pub referrals: Vec<String>,
+    /// The whole search is for another server: nothing is known here.
+    pub elsewhere: bool,
 }
 
 /// A search.
@@ -362,6 +364,7 @@ impl Client {
                         (Code::SUCCESS, _) => Ok(found),
                         (Code::REFERRAL, urls) => {
                             found.referrals.extend(urls);
+                            found.elsewhere = true;
                             Ok(found)
                         }
                         (code, _) => Err(code),

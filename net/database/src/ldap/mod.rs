@@ -321,18 +321,27 @@ impl Ldap {
         }
         let mut found = found?;
         if self.chase_referrals {
-            let mut hops = 0;
+            let (mut hops, mut lost) = (0, None);
             while let Some(text) = found.referrals.pop() {
                 // RFC 4511 §4.1.10: loops are the client's to see.
                 hops += 1;
                 if hops > 10 {
                     return Err(Code(54));
                 }
-                let more = self.follow(&text, &search)?;
-                found.entries.extend(more.entries);
-                found.referrals.extend(more.referrals);
+                match self.follow(&text, &search) {
+                    Ok(more) => {
+                        found.entries.extend(more.entries);
+                        found.referrals.extend(more.referrals);
+                    }
+                    Err(Code::DOWN | Code::CONNECT) if found.elsewhere => lost = Some(Code::REFERRAL),
+                    Err(code) => lost = Some(code),
+                }
             }
-        } else if found.entries.is_empty() && !found.referrals.is_empty() && scope == Scope::Base {
+            // What was found counts; but what was not found may be where nobody answered.
+            if let Some(code) = lost.filter(|_| found.entries.is_empty()) {
+                return Err(code);
+            }
+        } else if found.elsewhere || (found.entries.is_empty() && !found.referrals.is_empty() && scope == Scope::Base) {
             return Err(Code::REFERRAL);
         }
         Ok(found.entries)
