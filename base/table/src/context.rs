@@ -26,8 +26,9 @@ pub struct Settings {
     pub proxymap: Option<PathBuf>,
     /// A service that holds root asks a helper of its own in the place of the shared service: the proxymap program, and the folder of main.cf.
     pub helper: Option<(PathBuf, PathBuf)>,
-    /// Files that are never written in place are mapped into memory: for commands, which do not live long enough to see one cut short.
-    pub map_files: bool,
+    /// A command: what it has opened stays as it was, and files that are never written in place are mapped into memory, since it does not live long
+    /// enough to see one cut short.
+    pub command: bool,
     /// The socket of the proxymap service for tables that are written.
     pub proxywrite: Option<PathBuf>,
 }
@@ -43,7 +44,7 @@ impl Default for Settings {
             open_error_is_fatal: false,
             proxymap: None,
             helper: None,
-            map_files: false,
+            command: false,
             proxywrite: None,
         }
     }
@@ -149,7 +150,7 @@ impl Settings {
                 .collect(),
             open_error_is_fatal: config.bool("daemon_table_open_error_is_fatal")?,
             proxymap: socket("proxymap_service_name")?,
-            map_files: false,
+            command: false,
             helper: holds_root(config)?
                 .then_some((Path::new(&config.text("daemon_directory")?).join("proxymap"), config.directory().to_owned())),
             proxywrite: socket("proxywrite_service_name")?,

@@ -2,7 +2,8 @@
 //!
 //! Postfix's daemons end and start again when a table file has changed; here the table is read again in place. The file is looked at
 //! no more often than every millisecond, so that under load the check costs about a system call for each message. What makes tables does not end
-//! before the new file is older than that ([`Replaced`]): whoever runs postmap and then asks never meets the old answer.
+//! before the new file is older than that ([`Replaced`]): whoever runs postmap and then asks never meets the old answer. A command goes on with what
+//! it has opened.
 //! The folder is opened before the service changes its root, so that the file can still be found by name afterwards.
 
 use crate::Context;
@@ -189,13 +190,16 @@ impl<T> Followed<T> {
 
     /// Whether what is known of the file at this time is too old to be used.
     fn is_old(&self, now: u64) -> bool {
-        now.saturating_sub(self.checked.load(Ordering::Acquire)) >= FRESH.as_micros() as u64
+        match self.checked.load(Ordering::Acquire) {
+            EXPIRED => true,
+            checked => !self.context.settings.command && now.saturating_sub(checked) >= FRESH.as_micros() as u64,
+        }
     }
 
     /// Reads the file again at the next [`Followed::get`], for a reader that has found it changed.
     pub fn expire(&self) {
         self.now.write().unwrap_or_else(PoisonError::into_inner).0 = Some(Stamp::NONE);
-        self.checked.store(0, Ordering::Release);
+        self.checked.store(EXPIRED, Ordering::Release);
     }
 
     fn refresh(&self) {
@@ -242,7 +246,10 @@ pub(crate) fn open_database_error(path: &Path, error: &std::io::Error) -> String
 
 pub(crate) use posthaste_config::system_reason as reason;
 
-/// A clock. It begins late enough that 0 is never fresh.
+/// In [`Followed::checked`]: what is known must not be used. No time of [`microseconds`].
+const EXPIRED: u64 = 0;
+
+/// A clock. It begins late enough that 0 is no time.
 fn microseconds() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     (START.get_or_init(Instant::now).elapsed() + FRESH).as_micros() as u64

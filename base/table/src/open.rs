@@ -373,7 +373,7 @@ impl Indexed {
             other => other,
         };
         let path = PathBuf::from(format!("{name}.{suffix}"));
-        let (own_kind, map) = (kind.to_owned(), context.settings.map_files);
+        let (own_kind, map) = (kind.to_owned(), context.settings.command);
         let file = Followed::open(&path, context, open_database_error, move |file, path| {
             match &*own_kind {
                 "btree" => Db::open(file, Method::Btree).map(Index::Db),

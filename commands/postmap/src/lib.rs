@@ -102,7 +102,7 @@ fn run(program: Program, arguments: Vec<OsString>) -> Result<ExitCode, Failed> {
     }
     let mut settings = Settings::from_config(&config).map_err(|e| fail(e.to_string()))?;
     settings.utf8 &= !options.no_utf8;
-    settings.map_files = true;
+    settings.command = true;
     let context = posthaste_database::with_databases(Context::new(settings, log.clone()), &config);
     let place = Place { program, config, context, log, options };
     match &place.options.action {
