@@ -109,7 +109,7 @@ impl Queue {
         };
         let due = stat.modified <= self.clock.now() + Duration::from_secs(1);
         let queue = if name == QueueName::Incoming && running && due { QueueName::Active } else { name };
-        let mut message = Message { queue: self, shown: None, seen: HashSet::new(), duplicates };
+        let mut message = Message { queue: self, shown: None, seen: HashSet::new(), duplicates, fault: None };
         match message.read(&mut RecordReader::new(file, 0), queue, id, stat, out) {
             Ok(()) => Ok(()),
             Err(Stop::Output(error)) => Err(error),
@@ -138,6 +138,8 @@ struct Message<'a> {
     /// Recipients shown from the logs.
     seen: HashSet<Address>,
     duplicates: usize,
+    /// What was wrong with a log.
+    fault: Option<ReadError>,
 }
 
 impl Message<'_> {
@@ -163,7 +165,7 @@ impl Message<'_> {
                     _ => content = true,
                 },
                 RecordType::EXTRACTED => content = false,
-                RecordType::END => return Ok(()),
+                RecordType::END => return self.fault.take().map_or(Ok(()), |error| Err(error.into())),
                 _ if content => (),
                 RecordType::SIZE => size = SizeRecord::parse(payload).ok(),
                 RecordType::TIME => arrival = arrival.or_else(|| envelope::arrival(payload)),
@@ -178,7 +180,11 @@ impl Message<'_> {
                     };
                     out.message(&message).map_err(Stop::Output)?;
                     self.shown = Some(message);
-                    self.logs(&id, out)?;
+                    // A log that cannot be read hides no recipient: the file has them all.
+                    match self.logs(&id, out) {
+                        Err(Stop::Input(error)) => self.fault = Some(error),
+                        other => other?,
+                    }
                 }
                 RecordType::ORIGINAL => original = Address::new(payload),
                 RecordType::RECIPIENT | RecordType::DONE | RecordType::CANCELED => {

@@ -229,22 +229,27 @@ impl Iterator for LogReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut record: Option<LogRecord> = None;
+        let mut understood = false;
         loop {
             let line = match self.line() {
                 Err(error) => return Some(Err(error)),
-                Ok(None) => return record.map(Ok),
+                // A record without its empty line was being written when the machine stopped: its recipient is not done.
+                Ok(None) => return None,
                 Ok(Some(line)) => line,
             };
             if line.is_empty() {
-                match record {
-                    Some(record) => return Some(Ok(record)),
-                    None => continue,
+                match record.take() {
+                    Some(record) if understood => return Some(Ok(record)),
+                    // Nothing of it is a record's.
+                    _ => continue,
                 }
             }
             // What paragraphs in the old form mean, which have but their first line.
             let (status, action) = if self.log == LogName::Defer { ("4.0.0", "delayed") } else { ("5.0.0", "failed") };
             let record = record.get_or_insert_with(|| LogRecord { status: status.into(), action: action.into(), ..LogRecord::default() });
-            if !record.take(&line) && self.unknown.len() < 100 {
+            if record.take(&line) {
+                understood = true;
+            } else if self.unknown.len() < 100 {
                 self.unknown.push(line.to_str_lossy().into_owned());
             }
         }

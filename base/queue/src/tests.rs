@@ -403,10 +403,21 @@ fn logs_grow_are_read_and_go() {
     assert!(queue.read_log(LogName::Bounce, &id).unwrap().is_none());
 }
 
+/// What a power cut leaves of a record, and what is no record at all, says nothing of a recipient.
+#[test]
+fn records_that_are_not_whole_are_left_out() {
+    let (folder, queue) = real(&[]);
+    let text = "===\n\nrecipient=a@x\nreason=one\n\n\0 garbage\n\nrecipient=b@x\nreason=cut o";
+    std::fs::write(folder.path().join("defer/ABCDEF12"), text).unwrap();
+    let log = queue.read_log(LogName::Defer, &QueueId::parse("ABCDEF12").unwrap()).unwrap().unwrap();
+    let read: Vec<_> = log.map(|record| record.unwrap().recipient.to_string()).collect();
+    assert_eq!(read, ["a@x"]);
+}
+
 #[test]
 fn old_and_strange_logs() {
     let (folder, queue) = real(&[]);
-    std::fs::write(folder.path().join("defer/ABCDEF12"), "<a@x>: try <b>: later\n\n\nrecipient=<>\nwhat=ever\nreason=x").unwrap();
+    std::fs::write(folder.path().join("defer/ABCDEF12"), "<a@x>: try <b>: later\n\n\nrecipient=<>\nwhat=ever\nreason=x\n\n").unwrap();
     let mut log = queue.read_log(LogName::Defer, &QueueId::parse("ABCDEF12").unwrap()).unwrap().unwrap();
     let old = log.next().unwrap().unwrap();
     assert_eq!((old.recipient.to_string(), old.reason.to_string()), ("a@x".into(), "try <b>: later".into()));
