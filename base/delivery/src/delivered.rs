@@ -24,7 +24,7 @@ impl Delivered {
                     break;
                 }
                 if line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME) {
-                    found.push(Address::from_external(line[NAME.len()..].trim_ascii()).as_bytes().to_ascii_lowercase().into());
+                    found.push(line[NAME.len()..].trim_ascii().to_ascii_lowercase().into());
                 }
             }
             line_start = ends;
@@ -33,8 +33,9 @@ impl Delivered {
         Ok(Delivered(found))
     }
 
-    /// Whether the message has been delivered to this address; case is ignored.
+    /// Whether the message has been delivered to this address; case is ignored. What a header says is taken as it was written, so that one that
+    /// is quoted otherwise than we would stops nothing, as in Postfix.
     pub fn contains(&self, address: &Address) -> bool {
-        !self.0.is_empty() && self.0.contains(&BString::from(address.as_bytes().to_ascii_lowercase()))
+        !self.0.is_empty() && self.0.contains(&BString::from(address.external().to_ascii_lowercase()))
     }
 }

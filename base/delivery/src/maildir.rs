@@ -79,8 +79,10 @@ fn deliver_as(
         let ordered = storage::keeps_order_on(meta.dev());
         if ordered { storage::write_out(file.as_fd()) } else { file.sync_all() }.map_err(|e| failed(&e))?;
         let target = name(&meta);
-        std::fs::rename(&tmp, &target)
-            .map_err(|e| MailboxError { status: status_of(&e), text: format!("create maildir file {}: {}", target.display(), reason(&e)) })?;
+        std::fs::rename(&tmp, &target).map_err(|e| MailboxError {
+            status: status_of(&e),
+            text: format!("create maildir file {}: {}", target.display(), reason(&e)),
+        })?;
         sync_new(&target, ordered.then_some(&file))
     });
     if result.is_err() {

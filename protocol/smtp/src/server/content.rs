@@ -77,12 +77,13 @@ impl<M: Message> Session<M> {
             position += end + 1;
             let mut line = without_returns(&rest[..end], strict);
             let crlf = line.len() < end;
-            if reject && !crlf {
-                transaction.spoil(Spoiled::BareNewline);
-            }
+            let bare = reject && !crlf;
             if !mid_line && line.first() == Some(&b'.') {
                 line = &line[1..];
                 if line.is_empty() {
+                    if bare {
+                        transaction.spoil(Spoiled::BareNewline);
+                    }
                     if !strict || (crlf && after_crlf) {
                         ended = true;
                         break;
@@ -93,7 +94,11 @@ impl<M: Message> Session<M> {
                     continue;
                 }
             }
+            // The text first, as where a long line comes in pieces: how the network cuts it must not change the answer.
             transaction.pieces(line, &settings);
+            if bare {
+                transaction.spoil(Spoiled::BareNewline);
+            }
             mid_line = false;
             after_crlf = crlf;
         }
@@ -215,10 +220,11 @@ impl<M: Message> Session<M> {
                 &partial[..]
             };
             let line = without_returns(whole, strict);
-            if reject && line.len() == whole.len() {
+            let bare = reject && line.len() == whole.len();
+            transaction.pieces(line, &settings);
+            if bare {
                 transaction.spoil(Spoiled::BareNewline);
             }
-            transaction.pieces(line, &settings);
             partial.clear();
         }
         partial.extend_from_slice(chunk);
