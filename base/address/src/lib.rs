@@ -95,7 +95,7 @@ impl Address {
     pub fn from_words(text: &[u8]) -> Address {
         match text.iter().all(|&c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'@' | b'-' | b'_' | b'+' | b'=')) {
             true => Address::new(text),
-            false => Address(token::join(&token::scan(text, usize::MAX), token::Form::Bare)),
+            false => Address(token::join_address(&token::scan(text, usize::MAX), token::Form::Bare)),
         }
     }
 

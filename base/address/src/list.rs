@@ -61,7 +61,7 @@ impl<'a> AddressList<'a> {
                 // Read anew: what was quoted may not be any more, and has its commas and blanks set right.
                 *text = match new.iter().any(|c| matches!(c, b'[' | b'\\')) {
                     true => new,
-                    false => token::join(&token::scan(&new, usize::MAX), Form::External),
+                    false => token::join_address(&token::scan(&new, usize::MAX), Form::External),
                 };
                 changed = true;
             }
@@ -238,7 +238,7 @@ impl<'a> Parser<'a> {
         let (comments, words): (Vec<_>, Vec<_>) = inner.into_iter().partition(|t| matches!(t, Token::Comment(_)));
         self.nodes.extend(comments.into_iter().rev().map(Node::Token));
         if !words.is_empty() {
-            self.nodes.push(Node::Address(token::join(&words, Form::Tight)));
+            self.nodes.push(Node::Address(token::join_address(&words, Form::Tight)));
             return true;
         }
         false

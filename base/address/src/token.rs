@@ -154,15 +154,21 @@ pub enum Form {
     Internal,
 }
 
-/// Puts tokens together. Operators stick to their neighbours but for `,` (blank after it, unless it is the last) and `<` (blank before it).
+/// [`join`] for one address: no blank after a comma that is its last token.
+pub(crate) fn join_address(tokens: &[Token<'_>], form: Form) -> BString {
+    let mut out = join(tokens, form);
+    if tokens.last().is_some_and(|token| token.is(b',')) && out.ends_with(b" ") {
+        out.pop();
+    }
+    out
+}
+
+/// Puts tokens together. Operators stick to their neighbours but for `,` (blank after it) and `<` (blank before it).
 pub fn join(tokens: &[Token<'_>], form: Form) -> BString {
     let mut out = BString::from(Vec::with_capacity(tokens.len() * 8));
     let mut after_word = false;
     for (n, token) in tokens.iter().enumerate() {
         put(&mut out, token, form, n > 0, &mut after_word);
-    }
-    if tokens.last().is_some_and(|token| token.is(b',')) && out.ends_with(b" ") {
-        out.pop();
     }
     out
 }
