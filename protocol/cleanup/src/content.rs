@@ -366,8 +366,7 @@ impl Content {
 
     /// Remembers a header, and logs message ids.
     fn note(&mut self, kind: Known, header: &Header<'_>) {
-        // A message with too many hops will be refused; nothing more is told of it.
-        let told = self.hops < self.profile.hopcount_limit;
+        let told = !self.flags.quiet_after_hops || self.hops < self.profile.hopcount_limit;
         let seen = &mut self.seen;
         match kind {
             Known::Date => seen.date = true,

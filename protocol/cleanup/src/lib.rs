@@ -42,6 +42,8 @@ pub struct Flags {
     pub hold: bool,
     /// Accept and throw away.
     pub discard: bool,
+    /// After too many hops nothing is logged of the headers that follow: so in Postfix for mail by SMTP, not by QMQP or sendmail(1).
+    pub quiet_after_hops: bool,
 }
 
 /// Why a message was not accepted; the caller makes its reply of it (smtpd: restrictions.md §9).

@@ -40,6 +40,7 @@ const LOCAL: Flags = Flags {
     smtputf8_autodetect: false,
     hold: false,
     discard: false,
+    quiet_after_hops: false,
 };
 
 /// What became of a message: each record as `T payload`, without those that differ from run to run.

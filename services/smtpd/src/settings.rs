@@ -72,7 +72,7 @@ impl Settings {
             queue_minfree: u64::try_from(config.int("queue_minfree")?).unwrap_or(0),
             message_size_limit: u64::try_from(config.int("message_size_limit")?).unwrap_or(0),
             content_filter: config.text("content_filter")?.into(),
-            cleanup: Flags::received(config, profile, "smtpd")?,
+            cleanup: Flags { quiet_after_hops: true, ..Flags::received(config, profile, "smtpd")? },
             notify: notify_classes(&config.text("notify_classes")?)?,
             error_notice_recipient: config.text("error_notice_recipient")?,
             bounce_notice_recipient: config.text("bounce_notice_recipient")?,
