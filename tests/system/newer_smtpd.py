@@ -21,22 +21,7 @@ file("/etc/postfix/replies", r"""
     /^554 5\.7\.1 <no@.*Access denied/   550 5.7.26 nobody here takes that
     /^5(.*<later@.*)/   4$1
 """)
-# Counts its connections: the answer to each request says on which it came.
-file("/tmp/policy.py", """
-    import socketserver
-    count = 0
-    class Policy(socketserver.StreamRequestHandler):
-        def handle(self):
-            global count
-            count += 1
-            mine = count
-            for line in self.rfile:
-                if line == b"\\n":
-                    self.wfile.write(b"action=reject connection %d\\n\\n" % mine)
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    socketserver.ThreadingTCPServer(("127.0.0.1", 9998), Policy).serve_forever()
-""")
-daemon("policy", "python3 /tmp/policy.py", "127.0.0.1:9998")
+policy("p", "127.0.0.1:9998", lambda attrs: f"reject connection {attrs['(connection)']}")
 start()
 
 

@@ -6,6 +6,7 @@ use crate::{ALIASED, Profile, Rejected};
 use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_delivery::{Delay, ShownAddress};
+use posthaste_ipc::delivery::TRACE_VERIFY;
 use posthaste_log::{info, warn};
 use posthaste_queue::log::{LogName, LogRecord};
 use posthaste_queue::record::warn_time;
@@ -20,9 +21,6 @@ const KEPT: usize = 1000;
 
 /// Sender options that were asked for, not found in the message: SMTPUTF8 and REQUIRETLS.
 const ASKED: u32 = 1 | 32;
-
-/// In `trace_flags`: a probe of the verify service, which is delivered to nobody.
-const PROBE: u32 = 256;
 
 /// The name under which mail systems write.
 const DAEMON: &str = "MAILER-DAEMON";
@@ -307,7 +305,7 @@ impl Content {
             self.put_recipient(address, original, dsn_orcpt, notify)?;
         } else {
             let recipients = profile.expand(self.id(), &address)?;
-            if self.envelope.trace_flags & PROBE != 0 && recipients.len() > 1 {
+            if self.envelope.trace_flags & TRACE_VERIFY != 0 && recipients.len() > 1 {
                 self.log_result(&address, &original, "2.0.0", "deliverable", BStr::new(ALIASED));
                 self.aliased = true;
                 return Ok(());

@@ -25,22 +25,7 @@ master("""
     2528 inet n - n - - smtpd -o { smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:9998, permit_mynetworks, reject } -o smtpd_policy_service_request_limit=2
 """)
 sink("mx1", "192.0.2.20:25")
-# Counts its connections: the answer to each request says on which it came.
-file("/tmp/policy.py", """
-    import socketserver
-    count = 0
-    class Policy(socketserver.StreamRequestHandler):
-        def handle(self):
-            global count
-            count += 1
-            mine = count
-            for line in self.rfile:
-                if line == b"\\n":
-                    self.wfile.write(b"action=reject connection %d\\n\\n" % mine)
-    socketserver.ThreadingTCPServer.allow_reuse_address = True
-    socketserver.ThreadingTCPServer(("127.0.0.1", 9998), Policy).serve_forever()
-""")
-daemon("policy", "python3 /tmp/policy.py", "127.0.0.1:9998")
+policy("p", "127.0.0.1:9998", lambda attrs: f"reject connection {attrs['(connection)']}")
 start()
 sh("for p in 2525 628; do ss -tlnmH sport = :$p | grep -o 'rb[0-9]*,t0,tb[0-9]*'; done")
 for number in (2525, 2526):
