@@ -27,7 +27,7 @@ quiet("cp /tmp/j /tmp/c; postmap cdb:/tmp/c")
 check([tuple(line.split("\t")) for line in quiet("postmap -s cdb:/tmp/c").stdout.splitlines()] == list(entries.items()), "postmap -s cdb:")
 
 types = quiet("postconf -m").stdout.split()
-check({"debug", "cdb", "lmdb", "mysql", "pgsql", "sqlite", "ldap", "memcache"} <= set(types), f"postconf -m: {types}")
+check({"debug", "cdb", "lmdb", "mongodb", "mysql", "pgsql", "sqlite", "ldap", "memcache"} <= set(types), f"postconf -m: {types}")
 for kind in types:
     opened = quiet(f"postmap -q x {kind}:/nosuch")
     check("unsupported dictionary type" not in opened.stderr, f"{kind}: is listed, so it must be there: {opened.stderr}")

@@ -61,7 +61,7 @@ impl OpenFlags {
 
 /// The types whose tables are on a database server, or in a file that is read by a database library (`sqlite`). Only proxymap, postmap and
 /// postalias open them; everything else asks proxymap, whether or not the table is written with `proxy:`.
-pub const DATABASE_TYPES: &[&str] = &["ldap", "memcache", "mysql", "pgsql", "redis", "sqlite"];
+pub const DATABASE_TYPES: &[&str] = &["ldap", "memcache", "mongodb", "mysql", "pgsql", "redis", "sqlite"];
 
 /// The table types that can be opened, as `postconf -m` lists them, sorted.
 pub const TYPES: &[&str] = &[
@@ -77,6 +77,7 @@ pub const TYPES: &[&str] = &[
     "ldap",
     "lmdb",
     "memcache",
+    "mongodb",
     "mysql",
     "nis",
     "pcre",

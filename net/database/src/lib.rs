@@ -1,4 +1,4 @@
-//! Lookup tables in databases: the types `ldap`, `memcache`, `mysql`, `pgsql`, `redis` and `sqlite`.
+//! Lookup tables in databases: the types `ldap`, `memcache`, `mongodb`, `mysql`, `pgsql`, `redis` and `sqlite`.
 //!
 //! Only three programs use this crate: proxymap, postmap and postalias. They hand [`with_databases`] the [`Context`] with which they open tables;
 //! from then on [`posthaste_table::try_open`] knows these types. Every other program reaches such a table through proxymap, so that the client
@@ -23,15 +23,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails panics"))]
 
 pub mod config;
-#[cfg(any(feature = "ldap", feature = "memcache", feature = "redis"))]
+#[cfg(any(feature = "ldap", feature = "memcache", feature = "mongodb", feature = "redis"))]
 mod connection;
 pub mod expand;
 #[cfg(feature = "ldap")]
 mod ldap;
-#[cfg(feature = "ldap")]
+#[cfg(feature = "sasl")]
 mod md5;
 #[cfg(feature = "memcache")]
 mod memcache;
+#[cfg(feature = "mongodb")]
+mod mongodb;
 #[cfg(feature = "mysql")]
 mod my_cnf;
 #[cfg(feature = "mysql")]
@@ -42,9 +44,9 @@ mod pgsql;
 mod pgsql_tls;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(any(feature = "mysql", feature = "pgsql"))]
+#[cfg(any(feature = "mongodb", feature = "mysql", feature = "pgsql"))]
 mod runtime;
-#[cfg(feature = "ldap")]
+#[cfg(feature = "sasl")]
 mod sasl;
 #[cfg(any(feature = "mysql", feature = "pgsql"))]
 mod servers;
@@ -71,6 +73,8 @@ fn open_type(kind: &str) -> Option<Open> {
         "ldap" => Some(ldap::open),
         #[cfg(feature = "memcache")]
         "memcache" => Some(memcache::open),
+        #[cfg(feature = "mongodb")]
+        "mongodb" => Some(mongodb::open),
         #[cfg(feature = "mysql")]
         "mysql" => Some(mysql::open),
         #[cfg(feature = "pgsql")]
