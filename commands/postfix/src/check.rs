@@ -7,7 +7,7 @@ use posthaste_config::master_cf::MasterFile;
 use posthaste_config::{ConfigError, system_reason};
 use posthaste_log::{fatal, warn};
 use std::fs::{DirBuilder, Metadata, symlink_metadata};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Component, Path};
 use std::process::{Command, Stdio};
 
@@ -42,7 +42,7 @@ pub(crate) const DIRECTORIES: [(&str, Owner, bool, u32); 15] = [
 const ASKED_BY_CHECK: usize = 20;
 
 /// Directories of a chroot jail below the queue directory that hold copies of the system's.
-const JAIL: [&str; 6] = ["etc", "lib", "lib32", "lib64", "bin", "usr"];
+const JAIL: [&str; 5] = ["bin", "etc", "lib", "sbin", "usr"];
 
 /// All checks; fails when the system could not run.
 pub fn check(place: &Place) -> Result<(), Failed> {
@@ -57,6 +57,7 @@ pub fn check(place: &Place) -> Result<(), Failed> {
     install::require_postlog(place, &master)?;
     repair_queue(place)?;
     warn_about_owners(place);
+    warn_about_damage(place);
     advise(place, &master);
     Ok(())
 }
@@ -76,6 +77,11 @@ fn values_expand(place: &Place) -> Result<(), Failed> {
 pub fn create_missing(place: &Place) -> Result<(), Failed> {
     if !place.daemons.is_dir() {
         fatal!(place.log, "{}: no such directory; check daemon_directory in {}", place.daemons.display(), place.config.file());
+        return Err(Failed);
+    }
+    let master = place.daemons.join("master");
+    if !master.is_file() {
+        fatal!(place.log, "no Postfix master program {}!", master.display());
         return Err(Failed);
     }
     for (name, owner, group, mode) in DIRECTORIES.iter() {
@@ -144,22 +150,37 @@ pub fn warn_about_owners(place: &Place) {
             warn!(place.log, "not owned by root: {path}");
         }
     }
-    for (path, meta) in queue.iter().chain(&root_owned) {
-        if meta.mode() & 0o022 != 0 {
+    let writable = |path: &str, meta: &Metadata| {
+        if others_write(Path::new(path), meta) {
             warn!(place.log, "group or other writable: {path}");
         }
+    };
+    for (path, meta) in queue.iter().chain(&root_owned) {
+        writable(path, meta);
     }
     for (path, _) in root_owned.iter().filter(|(path, meta)| meta.is_symlink() && leaves(Path::new(path))) {
         warn!(place.log, "symlink leaves directory: {path}");
     }
     let (owner, group) = (place.owner_name(), place.group_name());
-    for (path, _) in below(&place.data).iter().filter(|(_, meta)| meta.uid() != place.owner.uid) {
-        warn!(place.log, "not owned by {owner}: {path}");
+    let data = below(&place.data);
+    let not_owned = |(path, meta): &(String, Metadata)| {
+        if meta.uid() != place.owner.uid {
+            warn!(place.log, "not owned by {owner}: {path}");
+        }
+    };
+    data.iter().for_each(not_owned);
+    for (path, meta) in &data {
+        writable(path, meta);
     }
     for (name, ..) in DIRECTORIES.iter().filter(|(_, owner, ..)| *owner == Owner::Mail) {
-        let path = place.queue.join(name);
-        if symlink_metadata(&path).is_ok_and(|meta| meta.uid() != place.owner.uid) {
-            warn!(place.log, "not owned by {owner}: {}", path.display());
+        let path = place.queue.join(name).display().to_string();
+        if *name == "maildrop" {
+            // Its files are those of the users who submitted them.
+            symlink_metadata(&path).into_iter().for_each(|meta| not_owned(&(path.clone(), meta)));
+        } else {
+            // Who owns a socket's name does not matter: only the directory's owner can change it.
+            let kind = |meta: &Metadata| meta.file_type().is_socket() || meta.file_type().is_fifo();
+            tree(path).iter().filter(|(_, meta)| !kind(meta)).for_each(not_owned);
         }
     }
     let shared = ["public", "maildrop"].map(|name| place.queue.join(name));
@@ -179,8 +200,13 @@ pub fn warn_about_owners(place: &Place) {
 
 /// Everything in and below a folder, named as find(1) does when given `FOLDER/.`.
 fn below(folder: &Path) -> Vec<(String, Metadata)> {
+    tree(format!("{}/.", folder.display()))
+}
+
+/// A file, or a folder with all that is in and below it; symbolic links are not followed.
+pub(crate) fn tree(path: String) -> Vec<(String, Metadata)> {
     let mut found = Vec::new();
-    let mut todo = vec![format!("{}/.", folder.display())];
+    let mut todo = vec![path];
     while let Some(path) = todo.pop() {
         let Ok(meta) = symlink_metadata(&path) else { continue };
         if meta.is_dir()
@@ -199,28 +225,42 @@ fn leaves(link: &Path) -> bool {
     std::fs::read_link(link).is_ok_and(|target| target.components().any(outside))
 }
 
+/// Whether others than the owner may write a file. The mode of a symbolic link says nothing, so links are told of where what they lead to is not
+/// looked at itself.
+fn others_write(path: &Path, meta: &Metadata) -> bool {
+    let up = |target: &Path| target.as_os_str().as_encoded_bytes().windows(2).any(|pair| pair == b"..");
+    let inside = || std::fs::read_link(path).is_ok_and(|target| target.is_relative() && !up(&target));
+    meta.mode() & 0o022 != 0 && !(meta.is_symlink() && inside())
+}
+
 /// Copies of system files in a chroot jail belong to root and have to follow their originals.
 fn warn_about_jail(place: &Place) {
-    let copies: Vec<(String, Metadata)> = JAIL.iter().flat_map(|name| files(&place.queue.join(name))).collect();
-    for (path, _) in copies.iter().filter(|(_, meta)| meta.uid() != 0) {
-        warn!(place.log, "not owned by root: {path}");
-    }
-    for (copy, meta) in copies.iter().filter(|(_, meta)| meta.is_file()) {
-        let Ok(name) = Path::new(copy).strip_prefix(&place.queue) else { continue };
-        let original = Path::new("/").join(name);
-        let Ok(other) = std::fs::metadata(&original) else { continue };
-        let same = other.len() == meta.len() && std::fs::read(copy).ok() == std::fs::read(&original).ok();
-        if !same {
-            warn!(place.log, "{copy} and {} differ", original.display());
+    for name in JAIL {
+        let copies = tree(place.queue.join(name).display().to_string());
+        for (path, _) in copies.iter().filter(|(_, meta)| meta.uid() != 0) {
+            warn!(place.log, "not owned by root: {path}");
+        }
+        for (copy, meta) in copies.iter().filter(|(_, meta)| meta.is_file()) {
+            let Ok(name) = Path::new(copy).strip_prefix(&place.queue) else { continue };
+            let original = Path::new("/").join(name);
+            let Ok(other) = std::fs::metadata(&original) else { continue };
+            let same = other.len() == meta.len() && std::fs::read(copy).ok() == std::fs::read(&original).ok();
+            if !same {
+                warn!(place.log, "{copy} and {} differ", original.display());
+            }
         }
     }
 }
 
-fn files(folder: &Path) -> Vec<(String, Metadata)> {
-    if !folder.is_dir() {
-        return Vec::new();
+/// Mail that could not be read lies in `corrupt` until somebody looks at it.
+fn warn_about_damage(place: &Place) {
+    for (path, meta) in tree(place.queue.join("corrupt").display().to_string()) {
+        if meta.is_file()
+            && let Ok(name) = Path::new(&path).strip_prefix(&place.queue)
+        {
+            warn!(place.log, "damaged message: {}", name.display());
+        }
     }
-    below(folder).into_iter().map(|(path, meta)| (path.replacen("/./", "/", 1), meta)).collect()
 }
 
 /// Warns of settings that have no effect yet, of services that cannot start, of open relays.

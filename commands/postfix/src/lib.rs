@@ -76,7 +76,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         return status;
     }
     let done = Place::open(directory.as_deref(), verbose, debug, &early).and_then(|mut place| {
-        let installs = ["post-install", "set-permissions", "upgrade-configuration", "upgrade-permissions"];
+        let installs = ["post-install", "set-permissions", "upgrade-configuration"];
         if operands.first().is_some_and(|command| installs.contains(&command.as_str())) && install::take_settings(&place, &mut operands)? {
             place = Place::open(directory.as_deref(), verbose, debug, &early)?;
         }
@@ -110,7 +110,7 @@ fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
     let asked = match command {
         "abort" | "flush" | "reload" | "status" | "stop" => 1,
         "logrotate" => 4,
-        "set-permissions" | "upgrade-permissions" => 17,
+        "set-permissions" => 17,
         "upgrade-configuration" => 19,
         _ => 0,
     };
@@ -125,7 +125,7 @@ fn run(place: &Place, operands: &[String]) -> Result<(), Failed> {
         "logrotate" => control::logrotate(place),
         "post-install" => install::post_install(place, &operands[1..]),
         "reload" => control::reload(place),
-        "set-permissions" | "upgrade-permissions" => install::set_permissions(place),
+        "set-permissions" => install::set_permissions(place, install::Files::All),
         "start" => control::start(place),
         "start-fg" => control::start_in_foreground(place),
         "status" => control::status(place),

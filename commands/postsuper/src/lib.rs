@@ -97,10 +97,14 @@ const QUEUES: [QueueName; 9] = [
 /// Runs the command; `arguments[0]` is the name it was called by.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let mut log = posthaste_cli::early("postsuper");
-    match run(arguments, &mut log) {
+    let mut incomplete = false;
+    match run(arguments, &mut log, &mut incomplete) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             fatal!(log, "{text}");
+            if incomplete {
+                warn!(log, "OPERATION INCOMPLETE -- RERUN COMMAND TO FIX THE QUEUE FIRST");
+            }
             ExitCode::FAILURE
         }
     }
@@ -114,7 +118,8 @@ fn owns_the_queue(directory: Option<&Path>) -> bool {
     user.is_some_and(|user| user.uid == rustix::process::getuid().as_raw())
 }
 
-fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
+/// `incomplete`: whether an error came between changes to the structure of the queue that belong together.
+fn run(arguments: Vec<OsString>, log: &mut Logger, incomplete: &mut bool) -> Result<(), String> {
     if arguments.iter().skip(1).any(|argument| argument == "--help") {
         let _ = io::stdout().write_all(MANUAL.help().as_bytes());
         return Ok(());
@@ -164,7 +169,7 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
         (structure.purge, structure.repair) = (true, true);
     }
     if structure.purge || structure.repair {
-        repair_all(&queue, &structure, if named.is_empty() { &QUEUES } else { &named }, log)?;
+        repair_all(&queue, &structure, if named.is_empty() { &QUEUES } else { &named }, log, incomplete)?;
     }
     let mut counts = Counts::default();
     for (action, ids) in &wanted {
@@ -187,15 +192,15 @@ fn run(arguments: Vec<OsString>, log: &mut Logger) -> Result<(), String> {
     Ok(())
 }
 
-fn repair_all(queue: &Queue, structure: &Structure, queues: &[QueueName], log: &Logger) -> Result<(), String> {
-    let (renamed, result) = structure.run(queue, queues, log);
+fn repair_all(queue: &Queue, structure: &Structure, queues: &[QueueName], log: &Logger, incomplete: &mut bool) -> Result<(), String> {
+    let (done, result) = structure.run(queue, queues, log);
+    let renamed = done.renamed;
     if renamed > 0 {
         info!(log, "Renamed to match inode number: {renamed} message{}", if renamed == 1 { "" } else { "s" });
     }
-    match &result {
-        Ok(()) if renamed > 0 => warn!(log, "QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS"),
-        Ok(()) => (),
-        Err(_) => warn!(log, "OPERATION INCOMPLETE -- RERUN COMMAND TO FIX THE QUEUE FIRST"),
+    if renamed > 0 && result.is_ok() {
+        warn!(log, "QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
     }
+    *incomplete = result.is_err() && done.changed;
     result
 }

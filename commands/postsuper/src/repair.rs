@@ -24,12 +24,20 @@ pub struct Structure {
     pub redundant: bool,
 }
 
+/// What a run has done, also one that ended with an error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// Messages that got a new name.
+    pub renamed: u64,
+    /// Whether there was anything to repair.
+    pub changed: bool,
+}
+
 struct Pass<'a> {
     what: Structure,
     queue: &'a Queue,
     log: &'a Logger,
-    /// Messages that got a new name.
-    renamed: u64,
+    done: Done,
     /// Files that wear the mark and have to be looked at again.
     marked: bool,
     /// The pass that takes the mark off.
@@ -37,11 +45,11 @@ struct Pass<'a> {
 }
 
 impl Structure {
-    /// Goes through `queues`; returns how many messages were renamed, also after an error.
-    pub fn run(self, queue: &Queue, queues: &[QueueName], log: &Logger) -> (u64, Result<(), String>) {
-        let mut pass = Pass { what: self, queue, log, renamed: 0, marked: false, last: false };
+    /// Goes through `queues`; returns what was done, also after an error.
+    pub fn run(self, queue: &Queue, queues: &[QueueName], log: &Logger) -> (Done, Result<(), String>) {
+        let mut pass = Pass { what: self, queue, log, done: Done::default(), marked: false, last: false };
         let result = pass.run(queues);
-        (pass.renamed, result)
+        (pass.done, result)
     }
 }
 
@@ -67,7 +75,7 @@ impl Pass<'_> {
             Ok(entries) => entries,
             // An old installation may have no trace or flush directory.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed("open directory", directory, &error)),
+            Err(error) => return Err(failed("scan_dir_push: open directory", directory, &error)),
         };
         for entry in entries {
             let entry = entry.map_err(|error| failed("read directory", directory, &error))?;
@@ -143,7 +151,7 @@ impl Pass<'_> {
             }
         }
         self.rename(path, &with_mark(&self.queue.path(name, new)))?;
-        self.renamed += 1;
+        self.done.renamed += 1;
         Ok(())
     }
 
@@ -162,7 +170,8 @@ impl Pass<'_> {
         self.rename(path, &place)
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> Result<(), String> {
+    fn rename(&mut self, from: &Path, to: &Path) -> Result<(), String> {
+        self.done.changed = true;
         match self.queue.rename_path(from, to) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(format!("rename file {} as {}: {}", from.display(), to.display(), system_reason(&error)))

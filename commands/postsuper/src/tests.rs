@@ -87,9 +87,9 @@ impl Spool {
     }
 
     fn repair(&self, what: Structure) -> u64 {
-        let (renamed, result) = what.run(&self.queue, &QUEUES, &Logger::new("postsuper"));
+        let (done, result) = what.run(&self.queue, &QUEUES, &Logger::new("postsuper"));
         result.unwrap();
-        renamed
+        done.renamed
     }
 }
 
