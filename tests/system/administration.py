@@ -60,7 +60,7 @@ check(out("postmap -c /etc/postfix hash:/etc/postfix/bcc") == ("", 0) and out("p
 append("/etc/aliases", "webmin: alice\n")
 check(out("postalias -q webmin hash:/etc/aliases")[1] == 1 and out("newaliases") == ("", 0) and out("postalias -q webmin hash:/etc/aliases") == ("alice\n", 0), "S-INT-11: aliases, after newaliases")
 check(out("postfix -c /etc/postfix check") == ("", 0) and out("postfix -c /etc/postfix reload")[1] == 0, "S-INT-11: checks and reloads")
-time.sleep(1)
+sleep(1)
 quiet("sendmail webmin@example.com alice@example.com", "Subject: from a page\n\nx\n")
 check("from a page" in box("alice") and "from a page" in box("carol"), "S-INT-11: alias and copy are in force")
 quiet("postconf -e defer_transports=smtp; postfix reload; sleep 1; sendmail far@example.org", "Subject: waits\n\nx\n")
@@ -79,7 +79,7 @@ for action, says in (("-h", "placed on hold"), ("-H", "released from hold"), ("-
     settle()
 check(out("postqueue -p")[0] == "Mail queue is empty\n" and out("postqueue -f") == ("", 0), "S-INT-11: empty, and a flush")
 quiet("postconf -X defer_transports; postconf -X recipient_bcc_maps; postfix reload")
-time.sleep(1)
+sleep(1)
 
 # S-DB-13: a script writes the table from a database again and again, while mail that needs it comes in.
 db = sqlite3.connect("/tmp/customers.db")
@@ -139,7 +139,7 @@ check(out("postmap lmdb:/etc/postfix/t; postmap -q a lmdb:/etc/postfix/t") == ("
 got = out("postmap -q a netinfo:/etc/postfix/t")
 check("unsupported dictionary type: netinfo" in got[0] and got[1] == 1, f"S-BUILD-09: a command says so: {got}")
 quiet("postconf -e 'smtpd_sender_restrictions = check_sender_access netinfo:/etc/postfix/t'; postfix reload")
-time.sleep(1)
+sleep(1)
 got = ask("HELO c\nMAIL FROM:<s@example.org>\nRCPT TO:<first@example.com>\nQUIT")
 check(got[3].startswith("451 4.3."), f"S-BUILD-09: 451, no crash: {got}")
 check(grep("unsupported dictionary type: netinfo", wait=3), "S-BUILD-09: the log tells why")
@@ -149,7 +149,7 @@ quiet("postconf -X smtpd_sender_restrictions")
 
 # S-INT-22: rotation of maillog_file; a syslog server that comes back.
 quiet("postconf -e maillog_file_rotate_suffix=%Y; postfix reload")
-time.sleep(1)
+sleep(1)
 got = out("postfix logrotate")
 check(got[1] == 0, f"S-INT-22: postfix logrotate: {got}")
 for _ in range(50):
@@ -195,7 +195,7 @@ ended, thread = syslogd()
 del lines[:]
 quiet("sendmail alice", "Subject: after its restart\n\nx\n")
 text = box("alice")
-time.sleep(0.5)
+sleep(0.5)
 for what in (r"pickup\[\d+\]: \w+: uid=", r"cleanup\[\d+\]: \w+: message-id=", r"qmgr\[\d+\]: \w+: from=", r"local\[\d+\]: \w+: to=.*status=sent", r"qmgr\[\d+\]: \w+: removed"):
     check("after its restart" in text and any(re.search(what, x) for x in lines), f"S-INT-22: a restarted syslog loses nothing: {what}: {lines}")
 quiet("postfix stop")

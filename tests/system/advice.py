@@ -1,7 +1,6 @@
 """what is said at start, check and reload: settings without effect, services without program, open relays (S-CONF, S-TRAP-01); parameters that keep files"""
 import os
 import re
-import time
 
 CLEAN = open("/etc/postfix/main.cf").read()
 
@@ -51,7 +50,7 @@ file("/etc/postfix/main.cf", CLEAN)
 # S-CONF-20: a table older than its source.
 quiet("postmap /etc/postfix/t 2>/dev/null; echo 'a@b OK' > /etc/postfix/t; postmap hash:/etc/postfix/t; touch -d '-1 hour' /etc/postfix/t; touch -d '-2 hours' /etc/postfix/t.db")
 quiet("postconf -e 'smtpd_sender_restrictions = check_sender_access hash:/etc/postfix/t'; postfix reload")
-time.sleep(1)
+sleep(1)
 ask("HELO c\nMAIL FROM:<a@b>\nQUIT")
 check(grep("warning: database /etc/postfix/t.db is older than source file /etc/postfix/t", 5), "a table older than its source")
 
@@ -67,7 +66,7 @@ file("/etc/postfix/main.cf", was)
 
 # dont_remove: queue files, what was in maildrop, and logs of reports go to saved/.
 quiet("postconf -e dont_remove=1; postfix reload")
-time.sleep(1)
+sleep(1)
 sendmail("alice@example.com", "Subject: kept\n\nx\n", user="bob")
 sendmail("nosuch@example.com", "Subject: kept too\n\nx\n", user="bob")
 settle()

@@ -1,6 +1,5 @@
 """main.cf and master.cf as the running system takes them: lists, files, owners, what needs a reload (S-CONF)"""
 import os
-import time
 
 sink("mx1", "192.0.2.20:25")
 file("/etc/postfix/domains", "# a comment\nlist1.test, list2.test\n\nlist3.test\n")
@@ -46,7 +45,7 @@ check("MAIL FROM:<q@w.a.b.example.com>" in text and "From: u@example.com" in tex
 
 # S-CONF-11: a list file that is missing.
 quiet("postconf -e 'mynetworks = /nosuch'; postfix reload")
-time.sleep(1)
+sleep(1)
 got = rcpt("alice@example.com")
 check(got == "451 4.3.0 <alice@example.com>: Temporary lookup failure" or "Temporary lookup failure" in "".join(ask("HELO c\nMAIL FROM:<s@example.org>")),
       f"S-CONF-11: missing list file: {got}")
@@ -54,25 +53,25 @@ check(grep("open file /nosuch: No such file or directory", 3), "S-CONF-11: the l
 
 # S-CONF-24, S-TRAP-07: host bits in a network.
 quiet("postconf -e 'mynetworks = 10.5.1.0/22 172.16.70.0/16'; postfix reload")
-time.sleep(1)
+sleep(1)
 got = rcpt("alice@example.com")
 check(got.startswith("451 4.3.0"), f"S-TRAP-07: host bits are a temporary error for all: {got}")
 check(grep("warning: .*10.5.1.0/22", 3), f"S-TRAP-07: and a warning: {grep('10.5.1')}")
 quiet("postconf -e 'mynetworks = 127.0.0.0/8'; postfix reload")
-time.sleep(1)
+sleep(1)
 
 # S-CONF-24, S-CONF-25: an indexed table is noticed at once or soon, a rule table after a reload at the latest.
 check("by hash one" in sender("first@example.org"), "S-CONF-24: table as at start")
 check(sender("second@example.org").startswith("250"), "S-CONF-24: not listed yet")
 file("/etc/postfix/senders", "second@example.org REJECT by hash two\n")
 quiet("postmap hash:/etc/postfix/senders")
-time.sleep(0.3)
+sleep(0.3)
 got = sender("second@example.org")
 check("by hash two" in got, f"S-CONF-24, S-CONF-25: an indexed table is new for a new connection, without reload: {got}")
 check(sender("first@example.org").startswith("250"), "S-CONF-24: and the old row is gone")
 file("/etc/postfix/senders.re", "/^re@/ REJECT by regexp two\n")
 quiet("postfix reload")
-time.sleep(1)
+sleep(1)
 check("by regexp two" in sender("re@example.org"), "S-CONF-24: a rule table after a reload")
 sendmail("late@example.com", "Subject: one\n\nx\n", user="bob")
 settle()
@@ -83,7 +82,7 @@ check(os.path.exists("/var/mail/carol") and os.path.exists("/var/mail/alice"), "
 
 # S-CONF-26: interfaces are not changed by a reload.
 quiet("ip addr add 192.0.2.2/24 dev eth0 2>/dev/null; postconf -e 'inet_interfaces = 127.0.0.1, 192.0.2.1, 192.0.2.2'; postfix reload")
-time.sleep(1)
+sleep(1)
 check(grep("postfix/master: warning: service smtp: ignoring inet_interfaces change"), "S-CONF-26: said for the service")
 check(grep("postfix/master: warning: to change inet_interfaces, stop and start Postfix"), "S-CONF-26: and what to do")
 check("refused" in quiet("swaks --server 192.0.2.2 --quit-after CONNECT 2>&1").stdout, "S-CONF-26: the new address refuses")

@@ -1,5 +1,4 @@
 """mailing lists made of aliases, list files, owners and commands, in the forms that list managers use (S-LIST)"""
-import time
 
 sink("mx1", "192.0.2.20:25", {"RCPT TO:<gone@": "550 5.1.1 no such user"})
 file("/etc/postfix/members", "alice\n# a comment\nbob, x@example.org\n")
@@ -74,11 +73,11 @@ check(grep(r"postfix/local: \w+: to=<li@example.com>, orig_to=<li>, .*status=sen
 # S-LIST-05
 check(text.count("\nReceived: ") >= 2 and "\nDelivered-To: li@example.com" in text and "\nDelivered-To: alice@example.com" in text, f"S-LIST-05: the way is told: {text}")
 quiet("postconf -e expand_owner_alias=yes; postfix reload")
-time.sleep(1)
+sleep(1)
 post("li", "Subject: expanded\n\nx\n")
 check("\nReturn-Path: <dave@example.com>" in mail_about("alice", "expanded"), f"S-LIST-03: expand_owner_alias: {mail_about('alice', 'expanded')}")
 quiet("postconf -e expand_owner_alias=no; postfix reload")
-time.sleep(1)
+sleep(1)
 
 # S-LIST-06, S-LIST-08, S-INT-07: the wrapper's rights are those of the alias file's owner, else of default_privs.
 post("mlist", "Subject: to the manager\n\nx\n")

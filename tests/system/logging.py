@@ -38,7 +38,7 @@ check(not grep(r"^postfix/smtpd: [<>] client.example.org"), "S-LOG-04: nobody el
 check(len(grep(r"^postfix/smtpd: (connect from|disconnect from) other.example.net\[192.0.2.13\]")) == 2, "S-LOG-04: the session's own lines are there as ever")
 # The client's side.
 quiet("postconf -e debug_peer_list=192.0.2.20; postfix reload")
-time.sleep(1)
+sleep(1)
 quiet("sendmail x@example.org", "Subject: x\n\nx\n")
 settle()
 check(grep(r"^postfix/smtp: > mx.example.org\[192.0.2.20\](:25)?: MAIL FROM:<root@example.com>"), f"S-LOG-04: smtp(8) too: {grep('postfix/smtp: ')[:20]}")
@@ -54,7 +54,7 @@ check(words[1:] and int(words[1]) in running("smtpd"), f"S-LOG-05: and its proce
 tracer = subprocess.Popen(["strace", "-f", "-o", "/tmp/trace", "-p", words[1]], stderr=subprocess.PIPE)
 tracer.stderr.readline()
 ask("HELO traced\nQUIT", port=10026)
-time.sleep(0.3)
+sleep(0.3)
 tracer.send_signal(signal.SIGINT)
 tracer.wait(5)
 check("HELO traced" in quiet("cat /tmp/trace").stdout, f"S-LOG-06: strace attaches and sees: {quiet('tail -3 /tmp/trace').stdout}")
@@ -66,7 +66,7 @@ got = ask("HELO c\nMAIL FROM:<s@example.org>\nRCPT TO:<nosuch@example.com>\nFOO\
 check(got[3] == "450 4.1.1 <nosuch@example.com>: Recipient address rejected: User unknown in local recipient table", f"S-LOG-10: {got}")
 check(got[4].startswith("400 4.5.2 Error: command not recognized"), f"S-LOG-10: {got}")
 quiet("postconf -e soft_bounce=yes; postfix reload")
-time.sleep(1)
+sleep(1)
 quiet("sendmail nosuch@example.com", "Subject: x\n\nx\n")
 settle()
 check(grep(r'postfix/local: \w+: to=<nosuch@example.com>, .*dsn=4.1.1, status=(deferred|SOFTBOUNCE) \(unknown user: "nosuch"\)'), f"S-LOG-10: local: {grep('to=<nosuch')}")
@@ -125,7 +125,7 @@ check(len(a) == len(b) and not different, f"S-CMD-33: the same of both: {len(a)}
 
 # Syslog: without maillog_file all goes to /dev/log.
 quiet("postconf -X maillog_file; postfix start")
-time.sleep(0.5)
+sleep(0.5)
 size = os.path.getsize("/var/log/maillog")
 host.syslog.lines.clear()
 ask("HELO c\nMAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\nDATA\nx\n.\nQUIT")
@@ -148,7 +148,7 @@ for _ in range(50):
 ask("HELO c\nMAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\nDATA\nx\n.\nQUIT")
 quiet("sendmail bob", "Subject: x\n\nx\n", user="carol")
 settle()
-time.sleep(0.3)
+sleep(0.3)
 text = open("/tmp/stdout").read()
 for program in ("smtpd", "cleanup", "qmgr", "local", "pickup", "master"):
     check(f"postfix/{program}[" in text, f"S-CMD-06, S-ADMIN-04: standard output has the lines of {program}: {text[-600:]}")

@@ -61,7 +61,7 @@ def outcome(what, seconds):
 busy()
 before = running()
 quiet("postfix reload")
-time.sleep(1)
+sleep(1)
 quiet("sendmail bob", "Subject: meanwhile\n\nx\n")
 for _ in range(50):
     if count("bob", "Subject: meanwhile"):
@@ -69,7 +69,7 @@ for _ in range(50):
     time.sleep(0.1)
 check(count("bob", "Subject: meanwhile"), "reload: mail goes on while old agents are busy")
 check(set(before["pipe"]) & set(running("pipe")), "reload: a busy agent is left to finish")
-time.sleep(6)
+sleep(6)
 outcome("reload", 20)
 check(not any(set(before[p]) & set(running(p)) for p in ("pipe", "smtp", "qmgr")), f"reload: the old processes are gone: {before} {running()}")
 
@@ -79,6 +79,6 @@ for m in ("mx1", "mx2"):
 host.servers["mx1"].used.clear()
 busy()
 os.kill(running("qmgr")[0], signal.SIGKILL)
-time.sleep(7)
+sleep(7)
 outcome("killed", 20)
 nolog()

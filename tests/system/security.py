@@ -64,7 +64,7 @@ file("/srv/tables/access", "two@example.com REJECT from the new table\n")
 file("/srv/tables/deep", "deeper.test x\n")
 file("/srv/linked/virtual", "linked@example.com alice\n")
 quiet("postmap hash:/srv/tables/access hash:/srv/tables/deep hash:/srv/linked/virtual")
-time.sleep(0.3)
+sleep(0.3)
 check("from the new table" in rcpt("two@example.com"), f"the same, changed: {rcpt('two@example.com')}")
 check(rcpt("u@deeper.test").startswith("250"), f"the same, changed: {rcpt('u@deeper.test')}")
 check(rcpt("linked@example.com").startswith("250"), f"the same, changed: {rcpt('linked@example.com')}")
@@ -125,7 +125,7 @@ quiet("smtp-source -m 20 -f s@example.org -t r@example.org 127.0.0.1:25")
 settle()
 pids = {p: running(p) for p in ("smtpd", "qmgr", "smtp")}
 tracers = [subprocess.Popen(["strace", "-f", "-qq", "-c", "-S", "calls", "-o", f"/tmp/calls.{p}", "-p", str(p)], stderr=subprocess.DEVNULL) for p in sum(pids.values(), [])]
-time.sleep(0.5)
+sleep(0.5)
 quiet("smtp-source -s 5 -m 200 -f s@example.org -t r@example.org 127.0.0.1:25")
 settle()
 for t in tracers:
@@ -146,7 +146,7 @@ settle()
 qpid = running("qmgr")[0]
 quiet(f"prlimit --pid {qpid} --as=1000000 --data=1000000")
 quiet("smtp-source -s 10 -m 10 -r 900 -f s@example.org -t many@example.org 127.0.0.1:25")
-time.sleep(1)
+sleep(1)
 quiet("postqueue -f")
 for _ in range(100):
     if not queue_ids():
@@ -187,7 +187,7 @@ for n in range(30):
 check(0 < len(sent) < 30, f"S-SEC-06: some messages fit: {len(sent)}")
 check(others and all(re.match(rb"45[12] 4\.3\.[01] ", r) for r in others), f"S-SEC-06: the others are refused for now: {others}")
 check(any(r.startswith(b"452 4.3.1 ") for r in others), f"S-SEC-06: 452 4.3.1: {others}")
-time.sleep(0.5)
+sleep(0.5)
 subjects = [int(n) for i in queue_ids() for n in re.findall(r"^Subject: n(\d+)$", quiet(f"postcat -qh {i}").stdout, re.M)]
 check(sorted(subjects) == sent, f"S-SEC-06: what was accepted is there, and nothing of the others: {sorted(subjects)} {sent}")
 names = [f for d in ("incoming", "active", "deferred", "maildrop") for _, _, files in os.walk("/var/spool/postfix/" + d) for f in files]

@@ -145,7 +145,7 @@ begin = time.time()
 send("u@slow.test")
 check(grep(r"postfix/relay/smtp: \w+: to=<u@slow.test>, .*status=deferred \(conversation with .*timed out while receiving the initial server greeting\)", 10),
       f"S-MASTER-19: smtp_helo_timeout of the entry: {grep('slow.test')}")
-check(1.5 < time.time() - begin < 6, f"S-MASTER-19: after its time: {time.time() - begin:.1f}")
+check(1.5 < time.time() - begin < 30, f"S-MASTER-19: after its time: {time.time() - begin:.1f}")
 
 # S-DAEMON-17
 send("u@backup.test")
@@ -170,7 +170,7 @@ session = client()
 session.do("HELO c\nMAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>")
 master("10028 inet n - n - - smtpd -o mail_name=Second\nqmgr unix n - n 300 1 oqmgr\n")
 quiet("postfix reload")
-time.sleep(1)
+sleep(1)
 check(ask("QUIT", port=10028)[0].startswith("220 mail.example.com ESMTP Second"), "S-MASTER-23: the new port is open")
 session.lines = host.lines
 at = len(host.lines)
@@ -185,7 +185,7 @@ check(grep("postfix/o?qmgr: .*from=<s@example.org>"), "S-MASTER-24: logged")
 
 # S-MASTER-22
 quiet("postconf -M# local/unix smtp/inet; postfix stop; postfix start")
-time.sleep(0.5)
+sleep(0.5)
 send("alice")
 check(grep(r"postfix/o?qmgr: warning: connect to transport private/local: ", 10), "S-MASTER-22: local is off")
 check(grep(r"to=<alice@example.com>, .*dsn=4.3.0, status=deferred \(mail transport unavailable\)", 10), "S-MASTER-22: its mail waits")

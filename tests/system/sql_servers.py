@@ -1,6 +1,5 @@
 """mysql: and pgsql: with several servers, TLS, option files; one that dies in the middle and comes back; few connections (S-DB-01, S-DB-03, S-DB-11, S-TRAP-23)"""
 import signal
-import time
 
 TLS = "/etc/postfix/tls"
 quiet(f"mkdir /tmp/keys; cp {TLS}/*.pem /tmp/keys; chown vmail /tmp/keys/*; chmod 600 /tmp/keys/*key*")
@@ -99,7 +98,7 @@ for name, back, address, sig in (("mariadb", mariadb, "a@v.example", signal.SIGK
     reply = rcpt(address)
     check(reply.startswith("451"), f"{name} is dead, so mail is to be sent again later: {reply}")
     back()
-    time.sleep(1.2)
+    sleep(1.2)
     reply = rcpt(address)
     check(reply.startswith("250"), f"{name} is back, so the table answers again: {reply}")
 check(grep("proxymap: warning: connect to mysql server 192.0.2.1", wait=5), "the log names the MariaDB server")

@@ -67,10 +67,13 @@ start()
 for name in ANSWERS:
     smtp(f"HELO client.example.org\nMAIL FROM:<s@example.org>\nRCPT TO:<{name}@example.net>\nRCPT TO:<good@example.net>\nQUIT")
 smtp("HELO client.example.org\nMAIL FROM:<s@example.org>\nRCPT TO:<a@example.net>\nRCPT TO:<b@example.net>\nRCPT TO:<c@example.net>\nQUIT", port=2525)
+host.servers["p"].records.clear()
 begin = time.time()
 smtp("HELO client.example.org\nMAIL FROM:<s@example.org>\nRCPT TO:<silent@example.net>\nRCPT TO:<nothing@example.net>\nRCPT TO:<good@example.net>\nQUIT", port=2526)
 took = time.time() - begin
-host.out("three tries of a second each, with a second between them; then three that fail at once: " + ("yes" if 6.9 < took < 9.5 else f"{took:.1f} s"))
+tries = [sum(f"recipient={name}@example.net" in asked for asked in host.servers["p"].records) for name in ("silent", "nothing")]
+# A busy machine adds something, but no tries. (After a time-out Postfix may spend the first of three on the old connection.)
+host.out("three tries of a second each, with a second between them; then three that fail at once: " + ("yes" if 6.9 < took < 30 and tries in ([3, 3], [3, 2]) else f"{took:.1f} s, {tries}"))
 for port in (2527, 2528):
     smtp("HELO client.example.org\nMAIL FROM:<s@example.org>\nRCPT TO:<a@example.net>\nRCPT TO:<b@example.net>\nQUIT", port=port)
 requests("other", "protocol_state recipient policy_context")

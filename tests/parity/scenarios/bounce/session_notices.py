@@ -43,7 +43,6 @@ for name, lines in SESSIONS.items():
         c.do("\n".join(("EHLO client.example.org",) + lines + ("QUIT",)))
         c.close()
         host.lines = keep
-        sleep(0.3)
         settle()
         sh(f"echo {classes}; grep -h '^To:\\|^X-Orig\\|^From:\\|^Return-Path\\|^  *Out: [45]' /var/mail/bob /var/mail/carol /var/mail/dave 2>/dev/null; rm -f /var/mail/*")
 nolog()

@@ -1,7 +1,6 @@
 """require_home_directory; biff: notes to comsat (S-LOCAL-35)"""
 import socket
 import threading
-import time
 
 main("""
     require_home_directory = yes
@@ -31,5 +30,5 @@ main("""
 reload()
 sendmail("bob", "Subject: nobody is told\n\n", user="alice")
 settle()
-time.sleep(0.5)
+sleep(0.5)
 sh("cat /tmp/heard")

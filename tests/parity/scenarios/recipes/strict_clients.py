@@ -21,5 +21,6 @@ c.do("EHLO client.example.org")
 for n in range(1, 22):
     begin = time.monotonic()
     c.do("GARBAGE")
-    note(f"error {n}: {time.monotonic() - begin:.0f} s")
+    # A busy machine adds something to the second, and something less than one to nothing.
+    note(f"error {n}: {min(int(time.monotonic() - begin + 0.1), 1)} s")
 c.close()

@@ -24,7 +24,7 @@ def send(label):
     for rcpt in ("can+x@example.com", "virt+x@example.com", "virt+own@example.com", "virt-a+b@example.com", "any+x@catch.example", "ali+x@example.com",
                  "inc+x@example.com", "alice+x@example.com", "gen+x@out.example", "u+x@gen.example", "owner-x@example.com", "x-request@out.example"):
         sendmail(f"-f s+ext@example.org {rcpt}", "\n\n")
-        settle()
+    settle()
     host.out("\n".join(sorted({x for r in host.servers["hub"].records for x in r if x.startswith(("MAIL", "RCPT"))})))
     host.servers["hub"].records.clear()
     sh("grep -h '^Delivered-To' /var/mail/* | sort | uniq -c; rm -f /var/mail/*")

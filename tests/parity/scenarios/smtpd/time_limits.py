@@ -41,7 +41,7 @@ big = "z" * 70 + "\\r\\n"
 smtp(HEAD + '!raw "Subject: fast enough\\r\\n\\r\\n"\n' + ('!raw "' + big * 30 + '"\n!sleep 1\n') * 4 + '!raw ".\\r\\n"\n!read\nQUIT', port=2525)
 timed.begin = time.time()
 smtp("HELO client.example.org\n!read\n", port=2526)
-timed("under stress", 0.8, 2.5)
+timed("under stress", 0.8, 4.5)
 smtp("HELO client.example.org\nFOO\nNOOP\n", port=2526)
 smtp("HELO client.example.org\nMAIL FROM:<s@example.org>\nMAIL FROM:<s@example.org> SIZE=10\nQUIT", port=2527)
 smtp("EHLO client.example.org\nMAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\nDATA\nSubject: no name\n\n.\nQUIT", port=2528)
