@@ -194,8 +194,13 @@ impl Client {
     fn digest(&mut self, challenge: &[u8]) -> Result<Vec<u8>, Fault> {
         let who = &self.credentials;
         let nonce = field(challenge, "nonce").ok_or("malformed challenge")?;
-        let offered = field(challenge, "realm").unwrap_or_default();
-        let realm = if who.realm.is_empty() { &offered } else { &who.realm };
+        let offered = fields(challenge, "realm");
+        // As Cyrus SASL's clients choose: where there is one realm it is that one, whatever is wanted.
+        let realm = match &offered[..] {
+            [one] => one,
+            [first, ..] if who.realm.is_empty() => first,
+            _ => &who.realm,
+        };
         if field(challenge, "qop").is_some_and(|qop| !qop.split(',').any(|word| word.trim() == "auth")) {
             return Err("the server wants a security layer".into());
         }
@@ -232,6 +237,22 @@ fn scram_name(name: &str) -> String {
 
 /// The first value of a name in a list `name=value, name="value"` (RFC 2831 §7.1).
 fn field(text: &[u8], wanted: &str) -> Option<String> {
+    fields(text, wanted).into_iter().next()
+}
+
+/// All values of a name, as far as the list makes sense.
+fn fields(text: &[u8], wanted: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let _ = each_field(text, |name, value| {
+        if name.eq_ignore_ascii_case(wanted) {
+            found.push(value);
+        }
+    });
+    found
+}
+
+/// `None`: it does not make sense to its end.
+fn each_field(text: &[u8], mut take: impl FnMut(&str, String)) -> Option<()> {
     let text = text.to_str().ok()?;
     let mut rest = text.trim_start_matches([',', ' ', '\t']);
     while !rest.is_empty() {
@@ -258,12 +279,10 @@ fn field(text: &[u8], wanted: &str) -> Option<String> {
                 (after[..end].trim().to_owned(), &after[end..])
             }
         };
-        if name.trim().eq_ignore_ascii_case(wanted) {
-            return Some(value);
-        }
+        take(name.trim(), value);
         rest = tail.trim_start_matches([',', ' ', '\t']);
     }
-    None
+    Some(())
 }
 
 #[cfg(test)]
@@ -334,6 +353,22 @@ mod tests {
         assert!(reply.unwrap().contains("response=d388dad90d4bbd760a152321f2143af7"));
         assert!(!it.is_done());
         assert_eq!(answer(&mut it, "rspauth=ea40f60335c427b5527b84dbabcdfffd"), Ok(String::new()));
+    }
+
+    #[test]
+    fn the_realm_is_one_that_the_server_offers() {
+        let realm = |wanted: &str, offered: &str| {
+            let mut it = client("DIGEST-MD5", "u", "p", "n");
+            it.credentials.realm = wanted.into();
+            let reply = answer(&mut it, &format!("{offered}nonce=\"x\",qop=\"auth\"")).unwrap();
+            field(reply.as_bytes(), "realm").unwrap_or_default()
+        };
+        assert_eq!(realm("", "realm=\"a\","), "a");
+        assert_eq!(realm("b", "realm=\"a\","), "a");
+        assert_eq!(realm("b", "realm=\"a\",realm=\"b\","), "b");
+        assert_eq!(realm("", "realm=\"a\",realm=\"b\","), "a");
+        assert_eq!(realm("b", ""), "b");
+        assert_eq!(realm("", ""), "");
     }
 
     #[test]

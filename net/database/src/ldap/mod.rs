@@ -174,7 +174,7 @@ impl Server {
         let bind = source.text("bind", "yes")?;
         let mechanisms = source.text("sasl_mechs", "")?;
         let (realm, authzid) = (source.text("sasl_realm", "")?, source.text("sasl_authz_id", "")?);
-        let minimum_strength = source.int("sasl_minssf", 0, 0, 4096)?;
+        let minimum_strength = source.int("sasl_minssf", 0, i64::from(i32::MIN), 4096)?;
         let how = match bind.to_ascii_lowercase().as_str() {
             "no" | "none" => Bind::None,
             "yes" | "simple" => Bind::Simple,
