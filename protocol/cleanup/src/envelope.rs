@@ -261,6 +261,8 @@ impl Content {
             return Ok(()); // Of a message that is queued anew: it has been dealt with.
         }
         self.begin_recipients()?;
+        // What was asked for, whatever aliases leave of it; bcc recipients do not count.
+        self.envelope.qmgr_hints |= u32::from(notify) << 1;
         let address = Address::new(payload);
         let original = original.unwrap_or_else(|| address.clone());
         self.add_recipient(Asked { address, original, dsn_orcpt, notify, bcc: false })
@@ -293,7 +295,9 @@ impl Content {
             // As it is inside, without quotes: Postfix writes it so.
             dsn_orcpt = [kind, address.as_bytes()].concat().into();
         }
-        self.last_recipient = address.clone();
+        if !bcc {
+            self.last_recipient = address.clone();
+        }
         if !self.flags.address_mappings {
             return self.put_recipient(address, original, dsn_orcpt, notify);
         }
@@ -356,7 +360,6 @@ impl Content {
         let offset = self.writer.record(RecordType::RECIPIENT, address.as_bytes())?;
         let envelope = &mut self.envelope;
         envelope.recipient_count = envelope.recipient_count.saturating_add(1);
-        envelope.qmgr_hints |= u32::from(notify) << 1;
         // With the bounce flag all are kept, since each may have to be told of.
         if envelope.recipients.len() < KEPT || self.flags.bounce {
             envelope.recipients.push(Recipient { offset: Some(offset), address, original, dsn_orcpt, notify: Notify(notify) });

@@ -19,12 +19,13 @@ COMMON_ADDRESSES = ["alice@example.com", "bob@example.com", "carol@example.com",
 HELOS = ["client.example.org", "mx.example.org", "x", "localhost", "mail.example.com", "[192.0.2.10]", "[1.2.3.444]", "1.2.3.4", "bad_name.example",
          "nosuch.example", "example.org", "evil.example", "sub.evil.example", "a b", "-bad.example", "", "servfail.example", "[IPv6:2001:db8::10]", "dot.", ".dot", "x" * 70 + ".example",
          "nullmx.example", "localmx.example", "<client>", "é.example", "a;b", "[192.0.2.10", "IPv6:::1", "alias.example", "backup.example", "_srv.example.org"]
+# Without a BCC that has an address: Postfix sends two copies for two recipients (docs/differences.md).
 ACTIONS = ["OK", "RELAY", "1", "DUNNO", "REJECT", "REJECT no way", "REJECT 5.7.9 own code", "DEFER", "DEFER later please", "DEFER_IF_PERMIT", "DEFER_IF_PERMIT maybe not",
            "DEFER_IF_REJECT", "DEFER_IF_REJECT hm", "550 no", "550 5.1.1 nope", "450 4.2.0 wait", "450 wait", "554", "521 5.7.1 go away", "DISCARD", "DISCARD gone",
            "HOLD", "HOLD look", "INFO", "INFO told", "WARN", "WARN careful", "PREPEND X-Access: yes", "PREPEND nothing", "REDIRECT bob@example.com", "REDIRECT bob",
-           "BCC carol@example.com", "FILTER discard:filtered", "FILTER nothing", "permit", "reject", "defer", "strict", "reject_unauth_destination", "permit_mynetworks, reject",
+           "FILTER discard:filtered", "FILTER nothing", "permit", "reject", "defer", "strict", "reject_unauth_destination", "permit_mynetworks, reject",
            "reject_unknown_sender_domain", "nonsense", "ok but not only", "5xx", "200", "4.7.1 x", "warn_if_reject reject", "defer_if_permit", "421 4.7.0 closing", "HANGUP", "Ok text", "dunno text",
-           "REJECT 4.7.1 soft", "DEFER 5.1.1 hard", "450 5.1.1 mixed", "BCC nobody", "BCC", "REDIRECT", "FILTER", "PREPEND", "PREPEND X-Empty:", "loose", "nested", "strict, DUNNO", "hash:/etc/postfix/virtual",
+           "REJECT 4.7.1 soft", "DEFER 5.1.1 hard", "450 5.1.1 mixed", "BCC", "REDIRECT", "FILTER", "PREPEND", "PREPEND X-Empty:", "loose", "nested", "strict, DUNNO", "hash:/etc/postfix/virtual",
            "check_sender_access hash:/etc/postfix/virtual", "reject  two  blanks", "571 Delivery not authorized", "REJECT $client", "HOLD, REJECT", "permit_auth_destination, reject",
            "reject_non_fqdn_helo_hostname", "reject_unlisted_recipient", "reject_plaintext_session", "sleep 0", "check_client_access", "warn_if_reject strict", "DISCARD, OK", "299 fine", "600 beyond", "399 below"]
 CLIENT_KEYS = ["192.0.2.10", "192.0.2", "192.0", "192.0.2.11", "198.51.100", "203.0.113.10", "client.example.org", ".example.org", "example.org", "example.net", "unknown", "127.0.0.1", "192", "2001:db8::10", "2001:db8", "2001",
@@ -89,9 +90,10 @@ SETTINGS = {
     "recipient_delimiter": ["", "+-", "-"],
     "smtpd_reject_footer": [r"\c. See http://example.com/$client_address", "For help, call $recipient_domain", "$client ($helo_name) $sender $recipient $server_name $server_port"],
     "smtpd_reject_footer_maps": ["regexp:{ {/^550 (.*)$$/ \\c; $$1} {/^4/ wait} }"],
-    "message_size_limit": ["1200", "0"],
+    # Far from what a message needs that has no very long line: the record with the message-id (3.10) is part of the size that is limited.
+    "message_size_limit": ["6000", "0"],
     "smtpd_recipient_limit": ["2", "3"],
-    "smtpd_recipient_overshoot_limit": ["0"],
+    "smtpd_recipient_overshoot_limit": ["1", "2"],
     "smtpd_discard_ehlo_keywords": ["dsn, vrfy", "pipelining, chunking", "8bitmime,smtputf8", "size, etrn, silent-discard"],
     "smtpd_discard_ehlo_keyword_address_maps": ["inline:{ {192.0.2.10=dsn,pipelining}, {192.0.2.13=chunking} }"],
     "allow_percent_hack": ["no"],
@@ -170,9 +172,9 @@ HEADERS = ["From: Alice <alice@example.com>", "From: bob", "To: alice", "To: ali
            "Message-Id: <x@y>", "Date: Mon, 1 Jan 2024 00:00:00 +0000", "MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit", "Resent-From: bob@example.com",
            "To: a long,", "\tfolded@example.com,", "\tlist@example.org", "Sender: root", "Bcc: dave@example.com", "Return-Path: <x@y>", "Received: from x by y; z", "Delivered-To: alice@example.com",
            "bad header", "Reply-To: \"A B\" <a@b>, c (comment)", "Errors-To: alice", "From alice Mon Jan  1 00:00:00 2024", "To: Group: alice, bob@x;"]
-BODY = ["Hello", "forbidden", "warned", "gone", "x=1", "..dots", "é 8-bit", "y" * 200, "From here", "", "--x", " ", "z" * 1100]
+BODY = ["Hello", "forbidden", "warned", "gone", "x=1", "..dots", "é 8-bit", "y" * 200, "From here", "", "--x", " ", "z" * 1100, "w" * 7000]
 MAIL_OPTIONS = ["SIZE=100", "SIZE=100", "SIZE=99999999999", "SIZE=x", "BODY=8BITMIME", "BODY=7BIT", "BODY=BINARY", "SMTPUTF8", "RET=FULL", "RET=HDRS", "RET=x",
-                "ENVID=abc", "ENVID=a+2Bb", "ENVID=a+b", "AUTH=<>", "FOO=BAR", "SIZE=1300", "ENVID=x ENVID=y", "smtputf8", "BODY=8bitmime", "XVERP", "XVERP==+", "XVERP=ab", "SIZE=", "SIZE=0", "SIZE=18446744073709551616", "RET=",
+                "ENVID=abc", "ENVID=a+2Bb", "ENVID=a+b", "AUTH=<>", "FOO=BAR", "SIZE=6100", "ENVID=x ENVID=y", "smtputf8", "BODY=8bitmime", "XVERP", "XVERP==+", "XVERP=ab", "SIZE=", "SIZE=0", "SIZE=18446744073709551616", "RET=",
                 "ENVID=", "BODY=", "SMTPUTF8=x", "size=1", "ret=full", "ENVID=" + "e" * 110, "RET=FULL RET=HDRS", "ENVID=a+0Ab", "BODY=BINARYMIME", "SIZE=-1", "SIZE=+1", "SIZE=1x"]
 RCPT_OPTIONS = ["NOTIFY=NEVER", "NOTIFY=SUCCESS", "NOTIFY=FAILURE,DELAY", "NOTIFY=NEVER,SUCCESS", "NOTIFY=x", "ORCPT=rfc822;a@b", "ORCPT=rfc822;a+20b@c", "ORCPT=nothing",
                 "ORCPT=utf-8;x@y", "FOO", "NOTIFY=", "notify=never", "NOTIFY=SUCCESS,SUCCESS", "NOTIFY=SUCCESS NOTIFY=DELAY", "ORCPT=rfc822;", "ORCPT=;x", "ORCPT=rfc822;a+b", "ORCPT=rfc822;a@b ORCPT=rfc822;c@d",

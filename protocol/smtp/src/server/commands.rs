@@ -225,7 +225,10 @@ impl<M: Message> Session<M> {
         if self.settings.helo_required && self.helo.is_none() {
             return self.fail("503 5.5.1 Error: send HELO/EHLO first");
         }
-        if self.transaction.is_some() {
+        if let Some(transaction) = self.transaction.as_deref_mut() {
+            // As with Postfix the refused command takes these back, the other parameters stay.
+            let MailParameters { eight_bit, smtputf8, ret, .. } = &mut transaction.parameters;
+            (*eight_bit, *smtputf8, *ret) = (None, false, 0);
             return self.fail("503 5.5.1 Error: nested MAIL command");
         }
         if self.bdat.is_some() {
@@ -290,6 +293,9 @@ impl<M: Message> Session<M> {
             self.refuse(&refusal);
             self.transaction = None;
             return;
+        }
+        if let (Some(login), Some(transaction)) = (&mut self.login, &self.transaction) {
+            login.sender.clone_from(&transaction.parameters.auth_sender);
         }
         self.state = State::Checking(Check::Mail);
     }
@@ -356,9 +362,7 @@ impl<M: Message> Session<M> {
                 parameters.verp = value.to_owned();
             } else if let Some(value) = value_of(word, "AUTH") {
                 // Without AUTH the parameter has no effect (RFC 4954 §5).
-                if value != "<>" {
-                    parameters.auth_sender = xtext::decode(value).unwrap_or_default();
-                }
+                parameters.auth_sender = if value == "<>" { BString::default() } else { BString::from(value) };
             } else {
                 return Err(unsupported(word));
             }

@@ -159,9 +159,10 @@ impl<M: Message> Session<M> {
     /// DATA restrictions refused the first chunk: it is swallowed, then the refusal is sent.
     pub(super) fn refuse_chunk(&mut self, mut refusal: Refusal) {
         if refusal.log {
-            let line = self.describe("reject", self.place, &self.softened(&refusal.reply));
-            self.log(Level::Info, line);
+            refusal.reply = self.softened(&refusal.reply);
             refusal.log = false;
+            let line = self.describe("reject", self.place, &refusal.reply);
+            self.log(Level::Info, line);
         }
         if let Some(bdat) = self.bdat.as_mut() {
             bdat.failed = true;

@@ -87,7 +87,6 @@ impl<M: Message> Session<M> {
         if how == Lost::Timeout || self.place != "END-OF-MESSAGE" {
             let line = format!("{}: {word} after {}{bytes} from {}", self.queue_id(), self.place, self.label());
             self.log(Level::Info, line);
-            self.trouble |= notice::PROTOCOL;
         }
         self.aborted = Some(word);
         if how == Lost::Timeout {

@@ -5,6 +5,7 @@ use super::origin::{Forwarded, Login};
 use super::types::*;
 use super::words;
 use bstr::{BStr, BString, ByteSlice};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// One SMTP session with one client.
@@ -479,10 +480,13 @@ impl<M: Message> Session<M> {
     /// The command was refused. 421 and 521 end the session (RFC 5321 §3.8, RFC 7504).
     pub(super) fn refuse(&mut self, refusal: &Refusal) {
         if refusal.log {
-            let line = self.describe("reject", self.place, &self.softened(&refusal.reply));
+            let reply = self.softened(&refusal.reply);
+            let line = self.describe("reject", self.place, &reply);
             self.log(Level::Info, line);
+            self.reply(&reply);
+        } else {
+            self.reply(&refusal.reply);
         }
-        self.reply(&refusal.reply);
         self.errors += 1;
         self.trouble |= refusal.class;
         self.state = if refusal.reply.starts_with("421") || refusal.reply.starts_with("521") { State::Closing } else { State::Command };
@@ -507,7 +511,7 @@ impl<M: Message> Session<M> {
             return;
         }
         let settings = Rc::clone(&self.settings);
-        let mut text = self.softened(text);
+        let mut text = Cow::Borrowed(text);
         if let Some(editor) = &settings.edit_refusal {
             let context = RefusalContext {
                 client: &self.client,
@@ -516,12 +520,13 @@ impl<M: Message> Session<M> {
                 sender: self.transaction().map(|transaction| &transaction.sender),
                 recipient: self.transaction().and_then(|transaction| transaction.first_recipient.as_ref()),
             };
+            // As in Postfix it sees the refusals of restriction lists as `soft_bounce` made them, all others as they are without it.
             if let Some(edited) = editor(&context, &text) {
-                text = edited;
+                text = Cow::Owned(edited);
             }
         }
         for part in text.split("\r\n") {
-            self.line(part);
+            self.line(&self.softened(part));
         }
     }
 

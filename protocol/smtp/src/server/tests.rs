@@ -692,7 +692,8 @@ fn discarded_keywords() {
     assert!(run.closed);
 }
 
-/// smtpd_reject_footer and friends see each refusal after soft_bounce.
+/// smtpd_reject_footer and friends see a refusal of the restriction lists after soft_bounce, other replies before it (the parity scenario
+/// smtpd/reject_footer_table).
 #[test]
 fn edited_refusals() {
     let mut run = Run::new(|settings| {
@@ -710,6 +711,12 @@ fn edited_refusals() {
     // As in Postfix, the recipient is the first one that was accepted.
     run.send("RCPT TO:<good@x>\r\n");
     assert_eq!(run.send("RCPT TO:<bad@x>\r\n"), "450 4.1.1 unknown\n450 see 192.0.2.10 good@x");
+    let mut run = Run::new(|settings| {
+        settings.soft_bounce = true;
+        settings.edit_refusal = Some(Box::new(|_, text| Some(format!("{text}, not {}\r\n{} x", &text[..9], &text[..3]))));
+    });
+    run.send("HELO a\r\n");
+    assert_eq!(run.send("FOO\r\n"), "400 4.5.2 Error: command not recognized, not 500 5.5.2\n400 x");
 }
 
 /// The transcript for the postmaster, and that a long one without trouble is forgotten.
@@ -725,6 +732,10 @@ fn transcripts() {
     assert_eq!(flushed.trouble, notice::PROTOCOL);
     assert!(flushed.lines.starts_with(b"Out: 220 mail.example.com ESMTP Posthaste\nIn:  HELO a\nOut: 250 mail.example.com\nIn:  FOO\n"));
     assert_eq!(run.session.transcript(), None);
+    run.session.lost(Lost::Connection);
+    // That alone is no trouble (the parity scenario smtpd/notice_sessions).
+    assert_eq!(run.session.transcript(), None);
+    let mut run = Run::plain();
     run.send("BAR\r\n");
     run.session.lost(Lost::Connection);
     assert_eq!(run.session.transcript().unwrap().aborted, Some("lost connection"));

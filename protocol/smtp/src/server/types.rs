@@ -372,7 +372,7 @@ pub struct MailParameters {
     pub envelope_id: BString,
     /// `RET=`: 0, 1 = FULL, 2 = HDRS.
     pub ret: u8,
-    /// `AUTH=`, decoded.
+    /// `AUTH=` as the client wrote it, empty for `<>`.
     pub auth_sender: BString,
     /// `XVERP`: the delimiters.
     pub verp: BString,

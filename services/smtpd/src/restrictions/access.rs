@@ -283,13 +283,13 @@ pub fn domain_lookup(maps: &Maps, parents: bool, name: &BStr) -> Result<Option<B
     if name.starts_with(b"[") {
         return Ok(None);
     }
-    let mut rest = name;
-    while let Some(dot) = rest.find_byte(b'.') {
-        rest = rest[dot + 1..].as_bstr();
-        if rest.is_empty() {
+    let mut key = name;
+    // As in Postfix a dot at the start of a key belongs to it.
+    while let Some(dot) = key.get(1..).and_then(|rest| rest.find_byte(b'.')) {
+        key = key[1 + dot + usize::from(parents)..].as_bstr();
+        if key.is_empty() {
             break;
         }
-        let key = if parents { rest } else { name[name.len() - rest.len() - 1..].as_bstr() };
         if let Some(value) = maps.find_partial(key)? {
             return Ok(Some(value));
         }

@@ -257,7 +257,8 @@ impl<'a> Evaluation<'a> {
                 }
             }
             R::PermitMxBackup => Box::pin(self.permit_mx_backup()).await,
-            R::PermitSaslAuthenticated => match self.session.login() {
+            // A login that a proxy tells of counts only where clients could log in themselves.
+            R::PermitSaslAuthenticated => match self.session.login().filter(|_| self.rules.sasl) {
                 Some(_) => self.permit(&item.name, subject),
                 None => Outcome::Dunno,
             },

@@ -93,6 +93,8 @@ pub struct Rules {
     compatibility_level: String,
     mail_version: String,
     smtputf8: bool,
+    /// `smtpd_sasl_auth_enable`.
+    sasl: bool,
     instances: Cell<u32>,
     router: Arc<Router>,
     resolver: Resolver,
@@ -239,6 +241,7 @@ impl Rules {
             compatibility_level: config.text("compatibility_level")?,
             mail_version: config.text("mail_version")?,
             smtputf8: config.bool("smtputf8_enable")?,
+            sasl: config.bool("smtpd_sasl_auth_enable")?,
             instances: Cell::new(0),
             double_bounce: config.text("double_bounce_sender")?,
             router,

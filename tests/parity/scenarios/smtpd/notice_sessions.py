@@ -16,6 +16,12 @@ for port in (25, 2525):
         smtp(REFUSED % name + rest + "QUIT", port=port)
     smtp(REFUSED % "lost" + MESSAGE + "!close", port=port)
     smtp('HELO early\n!raw "MAIL FROM:<a@example.org>\\r\\nRCPT TO:<alice@example.com>\\r\\n"\n!read', port=port)
+    # A client that goes away has done no harm by that.
+    for rest in ("", "MAIL FROM:<s@example.org>\n", "MAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\n", "MAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\nDATA\nSubject: x\n",
+                 "MAIL FROM:<s@example.org>\nRCPT TO:<alice@example.com>\nRSET\n"):
+        smtp("EHLO away\n" + rest + "!close", port=port)
+    for rest in ("RCPT TO:<x@example.net>\n", "FOO\n", "RCPT TO:<alice@example.com>\n"):
+        smtp("EHLO away-" + rest[:3].strip().lower() + "\nMAIL FROM:<s@example.org>\n" + rest + "!close", port=port)
     settle()
     sh("grep -E 'In: .*(EHLO|HELO) ' /var/mail/dave; : >/var/mail/dave", sort=True)
 nolog()
