@@ -333,8 +333,12 @@ impl Config {
 
     /// Like [`Config::service_int`] for text.
     pub fn service_text(&self, service: &str, suffix: &str) -> Result<String, ConfigError> {
-        let (name, _) = service_name(service, suffix);
-        self.value(&name)
+        let (name, family) = service_name(service, suffix);
+        let value = self.value(&name)?;
+        if let Kind::Text { min, max } = family.kind {
+            table::check_text(&name, &value, min, max)?;
+        }
+        Ok(value)
     }
 
     /// `queue_directory`.

@@ -109,7 +109,7 @@ impl Queue {
         };
         let due = stat.modified <= self.clock.now() + Duration::from_secs(1);
         let queue = if name == QueueName::Incoming && running && due { QueueName::Active } else { name };
-        let mut message = Message { queue: self, shown: None, seen: HashSet::new(), duplicates, fault: None };
+        let mut message = Message { queue: self, shown: None, seen: HashSet::new(), duplicates };
         match message.read(&mut RecordReader::new(file, 0), queue, id, stat, out) {
             Ok(()) => Ok(()),
             Err(Stop::Output(error)) => Err(error),
@@ -138,8 +138,6 @@ struct Message<'a> {
     /// Recipients shown from the logs.
     seen: HashSet<Address>,
     duplicates: usize,
-    /// What was wrong with a log.
-    fault: Option<ReadError>,
 }
 
 impl Message<'_> {
@@ -165,7 +163,7 @@ impl Message<'_> {
                     _ => content = true,
                 },
                 RecordType::EXTRACTED => content = false,
-                RecordType::END => return self.fault.take().map_or(Ok(()), |error| Err(error.into())),
+                RecordType::END => return Ok(()),
                 _ if content => (),
                 RecordType::SIZE => size = SizeRecord::parse(payload).ok(),
                 RecordType::TIME => arrival = arrival.or_else(|| envelope::arrival(payload)),
@@ -180,11 +178,7 @@ impl Message<'_> {
                     };
                     out.message(&message).map_err(Stop::Output)?;
                     self.shown = Some(message);
-                    // A log that cannot be read hides no recipient: the file has them all.
-                    match self.logs(&id, out) {
-                        Err(Stop::Input(error)) => self.fault = Some(error),
-                        other => other?,
-                    }
+                    self.logs(&id, out).map_err(Stop::Output)?;
                 }
                 RecordType::ORIGINAL => original = Address::new(payload),
                 RecordType::RECIPIENT | RecordType::DONE | RecordType::CANCELED => {
@@ -205,17 +199,32 @@ impl Message<'_> {
     }
 
     /// Shows recipients with reasons.
-    fn logs(&mut self, id: &QueueId, out: &mut dyn Listing) -> Result<(), Stop> {
+    fn logs(&mut self, id: &QueueId, out: &mut dyn Listing) -> io::Result<()> {
         for log in [LogName::Defer, LogName::Bounce] {
-            let Some(records) = self.queue.read_log(log, id).map_err(|error| Stop::Input(error.into()))? else { continue };
+            // A log that cannot be read hides no recipient: those without a reason are shown afterwards: the queue file has them all.
+            let warn = |what: &str, error: &io::Error| format!("{what} {} {id}: {}", log.queue().as_str(), system_reason(error));
+            let records = match self.queue.read_log(log, id) {
+                Ok(Some(records)) => records,
+                Ok(None) => continue,
+                Err(error) => {
+                    out.warning(warn("open", &error));
+                    continue;
+                }
+            };
             for record in records {
-                let record = record.map_err(|error| Stop::Input(error.into()))?;
+                let record = match record {
+                    Ok(record) => record,
+                    Err(error) => {
+                        out.warning(warn("close", &error));
+                        break;
+                    }
+                };
                 if self.duplicates == 0 || self.seen.len() < self.duplicates {
                     self.seen.insert(record.recipient.clone());
                 }
                 let bounced = log == LogName::Bounce;
                 let recipient = ListedRecipient { address: record.recipient, original: record.original, reason: record.reason, bounced };
-                out.recipient(&recipient).map_err(Stop::Output)?;
+                out.recipient(&recipient)?;
             }
         }
         Ok(())

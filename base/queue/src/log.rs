@@ -171,19 +171,23 @@ impl Queue {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        Ok(Some(LogReader { file, log, buffer: Vec::new(), at: 0, offset: 0, unknown: Vec::new() }))
+        Ok(Some(LogReader { file, log, buffer: Vec::new(), at: 0, offset: 0, unknown: Vec::new(), failed: false }))
     }
 
     /// Removes a message's log; one that is not there is no error.
     pub fn remove_log(&self, log: LogName, id: &QueueId) -> io::Result<()> {
-        match self.remove_path(&self.path(log.queue(), id)) {
+        let path = self.path(log.queue(), id);
+        match self.remove_path(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Nothing of ours: where it is empty, it need not be in the way of a log.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => self.disk.remove_dir(&path),
             other => other,
         }
     }
 }
 
-/// Reads a log paragraph by paragraph.
+/// Reads a log paragraph by paragraph. After an error there is nothing more: a disk that fails goes on failing, and who skips errors must come to
+/// an end.
 pub struct LogReader {
     file: Box<dyn DiskFile>,
     log: LogName,
@@ -191,6 +195,7 @@ pub struct LogReader {
     at: usize,
     offset: u64,
     unknown: Vec<String>,
+    failed: bool,
 }
 
 impl LogReader {
@@ -230,9 +235,15 @@ impl Iterator for LogReader {
     fn next(&mut self) -> Option<Self::Item> {
         let mut record: Option<LogRecord> = None;
         let mut understood = false;
+        if self.failed {
+            return None;
+        }
         loop {
             let line = match self.line() {
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.failed = true;
+                    return Some(Err(error));
+                }
                 // A record without its empty line was being written when the machine stopped: its recipient is not done.
                 Ok(None) => return None,
                 Ok(Some(line)) => line,

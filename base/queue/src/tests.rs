@@ -414,6 +414,22 @@ fn records_that_are_not_whole_are_left_out() {
     assert_eq!(read, ["a@x"]);
 }
 
+/// Skipping what cannot be read comes to an end, and a folder in the place of a log goes like a log, if nothing is in it.
+#[test]
+fn a_folder_in_the_place_of_a_log() {
+    let (folder, queue) = real(&[]);
+    let id = QueueId::parse("ABCDEF12").unwrap();
+    let path = folder.path().join("defer/ABCDEF12");
+    std::fs::create_dir(&path).unwrap();
+    let read: Vec<_> = queue.read_log(LogName::Defer, &id).unwrap().unwrap().take(5).map(|record| record.is_ok()).collect();
+    assert_eq!(read, [false]);
+    std::fs::write(path.join("x"), "").unwrap();
+    assert!(queue.remove_log(LogName::Defer, &id).is_err());
+    std::fs::remove_file(path.join("x")).unwrap();
+    queue.remove_log(LogName::Defer, &id).unwrap();
+    assert!(!path.exists());
+}
+
 #[test]
 fn old_and_strange_logs() {
     let (folder, queue) = real(&[]);

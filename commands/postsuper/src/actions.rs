@@ -162,7 +162,8 @@ fn apply(
         Action::Delete => {
             // Logs first: one without a message would be taken for that of a later message with the same id.
             for log in [LogName::Bounce, LogName::Defer, LogName::Trace] {
-                queue.remove_log(log, id).map_err(|error| format!("remove log of {id}: {}", system_reason(&error)))?;
+                let path = queue.path(log.queue(), id);
+                queue.remove_log(log, id).map_err(|error| format!("remove file {}: {}", path.display(), system_reason(&error)))?;
             }
             if !there(queue.disk.remove(path), || format!("remove file {}", path.display()))? {
                 return Ok(false);

@@ -77,6 +77,7 @@ pub struct Router {
     empty_address_recipient: String,
     allow_min_user: bool,
     resolve_dequoted_address: bool,
+    helpful_warnings: bool,
     resolve_null_domain: bool,
     resolve_numeric_domain: bool,
     utf8: bool,
@@ -136,6 +137,7 @@ impl Router {
             empty_address_recipient: config.text("empty_address_recipient")?,
             allow_min_user: config.bool("allow_min_user")?,
             resolve_dequoted_address: config.bool("resolve_dequoted_address")?,
+            helpful_warnings: config.bool("helpful_warnings")?,
             resolve_null_domain: config.bool("resolve_null_domain")?,
             resolve_numeric_domain: config.bool("resolve_numeric_domain")?,
             utf8: config.bool("smtputf8_enable")?,
@@ -235,7 +237,11 @@ impl Router {
         Ok(Class::Default)
     }
 
+    /// Whether to look for conflicts of this domain: once, and only where warnings are wanted.
     fn first_time(&self, domain: &BStr) -> bool {
+        if !self.helpful_warnings {
+            return false;
+        }
         let Ok(mut seen) = self.seen.lock() else { return false };
         !seen.contains(domain) && seen.len() < SEEN_MAX && seen.insert(domain.to_owned())
     }

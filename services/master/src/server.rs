@@ -430,6 +430,8 @@ impl Master {
                 let prefix = self.log.tag().rsplit_once('/').map_or("", |(prefix, _)| prefix);
                 let program = path.file_name().unwrap_or_default().display();
                 fatal!(Logger::new(&format!("{prefix}/{program}")), "watchdog timeout");
+                warn!(self.log, "process {} pid {pid} exit status 1", path.display());
+                return true;
             }
             let path = path.display();
             warn!(self.log, "process {path} pid {pid} killed by signal {signal}");

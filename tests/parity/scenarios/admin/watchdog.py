@@ -1,0 +1,13 @@
+"""a daemon that hangs is ended after daemon_timeout, and another one takes its place (S-DAEMON-01)"""
+main("daemon_timeout = 3s")
+start()
+first = client()
+first.do("QUIT")
+first.close()
+hung = client()
+sh("p=$(pgrep -x smtpd); kill -STOP $p; sleep 5; kill -CONT $p")
+wait_log("fatal: watchdog timeout")
+hung.do("NOOP")
+hung.close()
+smtp("NOOP\nQUIT")
+log(include="watchdog|exit status")
