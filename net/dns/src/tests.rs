@@ -187,7 +187,7 @@ async fn nobody_listens() {
     let resolver = Resolver::new(Settings { directory: folder.path().into(), ..Settings::new(Logger::new("test")) });
     let start = Instant::now();
     assert!(resolver.a("a.example").await.unwrap_err().temporary());
-    assert!(start.elapsed() < Duration::from_secs(1), "the kernel said so at once");
+    assert!(start.elapsed() < Duration::from_secs(4), "the kernel said so at once: a time-out would take five seconds");
 }
 
 /// S-DNS-12.

@@ -217,8 +217,23 @@ impl System {
 
     fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connect");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
         Client(BufReader::new(stream))
+    }
+
+    /// A client that is greeted so: after a reload, a process with the old settings may still take one.
+    fn greeted(&self, word: &str) -> Client {
+        let mut client = self.connect();
+        let mut line = client.line();
+        wait(word, || {
+            let good = line == word;
+            if !good {
+                client = self.connect();
+                line = client.line();
+            }
+            good
+        });
+        client
     }
 }
 
@@ -229,7 +244,7 @@ impl Drop for System {
         }
         if self.is_running() {
             self.signal(rustix::process::Signal::TERM);
-            let end = Instant::now() + Duration::from_secs(10);
+            let end = Instant::now() + Duration::from_secs(30);
             while self.is_running() && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -254,7 +269,8 @@ impl Client {
 }
 
 fn wait(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    // Long enough for a busy machine.
+    let end = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < end, "{what} does not happen");
         std::thread::sleep(Duration::from_millis(10));
@@ -300,7 +316,7 @@ fn a_panic_ends_one_client_and_a_crash_one_process(system: &System) {
     assert_eq!((one.line(), two.line()), ("one".into(), "one".into()));
     assert_eq!(one.say("panic"), "");
     assert_eq!(two.say("still here"), "still here");
-    assert!(system.log().contains("postfix/hello[") && system.log().contains("panic: as asked ("), "{}", system.log());
+    wait("a word about it", || system.log().contains("postfix/hello[") && system.log().contains("panic: as asked ("));
     let pid = two.say("pid");
     assert_eq!(two.say("die"), "");
     wait("a word about it", || system.log().contains(&format!("bin/hello pid {pid} exit status 3")));
@@ -324,8 +340,7 @@ fn a_reload_keeps_sessions_and_brings_the_new_configuration(system: &System) {
         "127.0.0.1:PORT inet n - n - - hello -o mail_name=two\n127.0.0.1:{other} inet n - n - - hello\n -o {{ mail_name = the third }}"
     ));
     system.reload();
-    let mut new = system.connect();
-    assert_eq!(new.line(), "two");
+    let mut new = system.greeted("two");
     assert_ne!(new.say("pid"), pid);
     let mut line = String::new();
     let third = TcpStream::connect(("127.0.0.1", other)).expect("the new entry listens");
@@ -339,8 +354,8 @@ fn a_reload_keeps_sessions_and_brings_the_new_configuration(system: &System) {
     // And nothing of it stops at the second time.
     system.configure("");
     system.reload();
-    assert_eq!(system.connect().line(), "one");
-    assert!(TcpStream::connect(("127.0.0.1", other)).is_err(), "the removed entry listens no more");
+    system.greeted("one");
+    wait("the end of the removed entry", || TcpStream::connect(("127.0.0.1", other)).is_err());
 }
 
 /// S-MASTER-01, S-CONF: a mistake does not take the mail system down.
@@ -362,7 +377,7 @@ fn a_broken_configuration_leaves_the_old_one_running(system: &System) {
     }
     system.configure("mail_name = mended");
     system.reload();
-    assert_eq!(system.connect().line(), "mended");
+    system.greeted("mended");
 }
 
 /// S-MASTER-13.
@@ -377,21 +392,21 @@ fn maxproc_limits_clients(system: &System) {
         "service \"127.0.0.1:{0}\" ({0}) has reached its process limit \"2\": new clients may experience noticeable delays",
         system.port
     );
-    assert!(system.log().contains(&warning), "{}", system.log());
+    wait("the warning", || system.log().contains(&warning));
     drop(one);
-    three.0.get_ref().set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    three.0.get_ref().set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
     assert_eq!(three.line(), "one");
 }
 
 /// S-DAEMON-01.
 fn a_service_that_cannot_start_is_throttled(system: &System) {
     system.configure(
-        "service_throttle_time = 2\n127.0.0.1:PORT inet n - n - - hello -o mail_name=broken\nnone unix - - n - - no-such-program",
+        "service_throttle_time = 20\n127.0.0.1:PORT inet n - n - - hello -o mail_name=broken\nnone unix - - n - - no-such-program",
     );
     system.start();
     let mut client = system.connect();
     wait("a word about it", || system.log().contains("bin/hello: bad command startup -- throttling"));
-    assert!(system.log().contains("fatal: told not to start") && system.log().contains("exit status 1"));
+    wait("its reason", || system.log().contains("fatal: told not to start") && system.log().contains("exit status 1"));
     let _ = UnixStream::connect(system.path("queue/private/none")).expect("connect");
     wait("a word about it", || system.log().contains("bin/no-such-program: bad command startup -- throttling"));
     std::thread::sleep(Duration::from_millis(500));
