@@ -21,12 +21,17 @@ enum Lost {
 pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(qmqpd: &Rc<Qmqpd>, mut stream: S, client: Client) {
     let label = client.label(qmqpd.settings.port_logging);
     info!(qmqpd.log, "connect from {label}");
-    if qmqpd.clients.matches(client.name.as_bytes().as_bstr(), client.ip.to_string().as_bytes().as_bstr()).unwrap_or(false) {
-        receive(qmqpd, &mut stream, &client, &label).await;
-    } else {
-        // Ports are for our own log.
-        let text = format!("Error: {} is not authorized to use this service", client.label(false));
-        let _ = answer(qmqpd, &mut stream, 'D', &text).await;
+    match qmqpd.clients.matches(client.name.as_bytes().as_bstr(), client.ip.to_string().as_bytes().as_bstr()) {
+        Ok(true) => receive(qmqpd, &mut stream, &client, &label).await,
+        Ok(false) => {
+            // Ports are for our own log.
+            let text = format!("Error: {} is not authorized to use this service", client.label(false));
+            let _ = answer(qmqpd, &mut stream, 'D', &text).await;
+        }
+        // The client may try again: whether it is authorized is not known. The list has logged the reason.
+        Err(_) => {
+            let _ = answer(qmqpd, &mut stream, 'Z', "Error: server configuration error").await;
+        }
     }
     info!(qmqpd.log, "disconnect from {label}");
 }

@@ -77,6 +77,7 @@ impl Agent {
             problem: None,
             sessions: 0,
             domain: String::new(),
+            cached: false,
         };
         match opened {
             Ok(content) => job.content = Some(content),
@@ -117,6 +118,8 @@ struct Job<'a> {
     sessions: usize,
     /// The domain or host of the destination that is tried.
     domain: String,
+    /// `smtp_connection_cache_destinations` names it.
+    cached: bool,
 }
 
 /// What to do after a session.
@@ -161,12 +164,14 @@ impl Job<'_> {
             }
             match destination {
                 Destination::Unix { path } => {
+                    self.cached = self.always_cached(path);
                     let place = Place { destination: path, last: i + 1 == total };
                     self.unix(path, place).await;
                 }
                 Destination::Inet { shown, host, literal, port, srv } => {
                     let key = format!("{shown}:{port}");
                     self.domain.clone_from(host);
+                    self.cached = self.always_cached(host);
                     if let Some(problem) = self.protected(&key, None) {
                         self.problem = Some(problem);
                         continue;
@@ -187,7 +192,7 @@ impl Job<'_> {
                         total = own;
                     }
                     let last = i + 1 >= total;
-                    if let Some(session) = self.reusable(host).and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
+                    if let Some(session) = self.reusable().and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
                         let (ip, port) = (session.peer.address.clone(), session.peer.port);
                         let other = |server: &HostAddress| destination::address_text(server.ip) != ip || Some(server.port) != port;
                         let place = Place { destination: &key, last: last && !list.iter().any(other) };
@@ -227,9 +232,7 @@ impl Job<'_> {
                 self.problem = Some(problem);
                 continue;
             }
-            if let Some(session) =
-                self.reusable(&address.host).and_then(|()| self.agent.pool.for_server(&server, self.agent.settings.reuse_time))
-            {
+            if let Some(session) = self.reusable().and_then(|()| self.agent.pool.for_server(&server, self.agent.settings.reuse_time)) {
                 self.connected = Some(SystemTime::now());
                 if self.transact(session, true, place).await == Then::Next {
                     continue;
@@ -293,7 +296,7 @@ impl Job<'_> {
 
     async fn unix(&mut self, path: &str, place: Place<'_>) {
         let agent = self.agent;
-        if let Some(session) = self.reusable(path).and_then(|()| agent.pool.for_server(path, agent.settings.reuse_time)) {
+        if let Some(session) = self.reusable().and_then(|()| agent.pool.for_server(path, agent.settings.reuse_time)) {
             self.connected = Some(SystemTime::now());
             if self.transact(session, true, place).await == Then::Next {
                 return;
@@ -333,36 +336,23 @@ impl Job<'_> {
     }
 
     /// Whether connections to this destination may be used again: `Some` for use with `and_then`.
-    fn reusable(&self, host: &str) -> Option<()> {
-        let settings = &self.agent.settings;
-        let on_demand = settings.cache_on_demand && self.request.cache_load;
-        (on_demand || self.always_cached(host)).then_some(())
-    }
-
-    fn always_cached(&self, host: &str) -> bool {
-        let Some(list) = &self.agent.settings.cache_destinations else { return false };
-        list.matches(host.into()).unwrap_or(false)
+    fn reusable(&self) -> Option<()> {
+        let on_demand = self.agent.settings.cache_on_demand && self.request.cache_load;
+        (on_demand || self.cached).then_some(())
     }
 
     /// Whether this session is to be kept for the next message.
     fn keeps(&self, session: &Session) -> bool {
         let settings = &self.agent.settings;
-        let host = if session.peer.port.is_some() { &session.peer.host } else { &session.peer.address };
-        let wanted = (settings.cache_on_demand && self.request.cache_store) || self.always_cached(host) || self.nexthop_cached();
-        wanted
+        ((settings.cache_on_demand && self.request.cache_store) || self.cached)
             && session.born.elapsed() < settings.reuse_time
             && (settings.reuse_count == 0 || u64::from(session.uses) <= settings.reuse_count)
     }
 
-    fn nexthop_cached(&self) -> bool {
-        if self.agent.settings.cache_destinations.is_none() {
-            return false;
-        }
-        let text = self.request.nexthop.to_str_lossy();
-        match destination::parse_one(&text, &self.agent.settings) {
-            Ok(Destination::Inet { host, .. }) => self.always_cached(&host),
-            _ => false,
-        }
+    /// Whether `smtp_connection_cache_destinations` has this destination: the domain, relay host or socket as it was written, not a server behind it.
+    fn always_cached(&self, destination: &str) -> bool {
+        let list = self.agent.settings.cache_destinations.as_ref();
+        list.is_some_and(|list| list.matches(destination.into()).unwrap_or(false))
     }
 
     fn open_recipients(&self) -> Vec<u32> {
