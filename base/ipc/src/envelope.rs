@@ -24,8 +24,9 @@ impl Wire for SystemTime {
         let (seconds, nanos) = match self.duration_since(UNIX_EPOCH) {
             Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
             Err(before) => match before.duration() {
-                d if d.subsec_nanos() == 0 => (-(d.as_secs() as i64), 0),
-                d => (-(d.as_secs() as i64) - 1, 1_000_000_000 - d.subsec_nanos()),
+                // Wrapping: the earliest time of all has no positive counterpart.
+                d if d.subsec_nanos() == 0 => ((d.as_secs() as i64).wrapping_neg(), 0),
+                d => (!(d.as_secs() as i64), 1_000_000_000 - d.subsec_nanos()),
             },
         };
         seconds.put(out);

@@ -65,6 +65,8 @@ pub(crate) struct Content {
     /// What is bounced goes back with its content.
     returned_whole: bool,
     rejected: Option<Rejected>,
+    /// To be bounced for its hops, unless something worse turns up.
+    too_many_hops: bool,
     pub oversize: Oversize,
 }
 
@@ -147,6 +149,7 @@ impl Content {
             bounced: None,
             returned_whole: false,
             rejected: None,
+            too_many_hops: false,
             oversize: Oversize { log: profile.log.clone(), exceeded: false },
         })
     }
@@ -176,7 +179,6 @@ impl Content {
         if !self.flags.bounce {
             return Err(rejected);
         }
-        self.returned_whole = rejected == Rejected::TooManyHops && self.bounced.is_none();
         self.bounced.get_or_insert_with(|| (dsn.to_owned(), text.to_owned()));
         Ok(())
     }
@@ -266,6 +268,10 @@ impl Content {
         if let Some(fault) = self.fault {
             self.refuse_content("5.6.0", fault.text().into())?;
         }
+        if self.too_many_hops && self.bounced.is_none() {
+            self.returned_whole = true;
+            self.bounced = Some(("5.4.0".to_owned(), "too many hops".into()));
+        }
         let end = self.writer.offset();
         self.envelope.content_length = end - self.envelope.content_offset;
         self.envelope.message_size = self.envelope.content_length;
@@ -343,7 +349,7 @@ impl Content {
         }
         self.note_eight_bit(&header);
         let Some(kind) = Known::of(name) else { return self.put_lines(header.text) };
-        self.note(kind, &header);
+        self.note(kind, &header)?;
         let class = match kind {
             Known::From | Known::SenderAddress | Known::ResentFrom | Known::ResentSender => Classes::HEADER_SENDER,
             Known::Destination | Known::RecipientAddress | Known::ResentRecipient => Classes::HEADER_RECIPIENT,
@@ -365,19 +371,16 @@ impl Content {
     }
 
     /// Remembers a header, and logs message ids.
-    fn note(&mut self, kind: Known, header: &Header<'_>) {
-        let told = !self.flags.quiet_after_hops || self.hops < self.profile.hopcount_limit;
+    fn note(&mut self, kind: Known, header: &Header<'_>) -> Result<(), Rejected> {
         let seen = &mut self.seen;
         match kind {
             Known::Date => seen.date = true,
             Known::From => seen.from = true,
             Known::Destination => seen.destination = true,
-            Known::Received => self.hops += 1,
+            Known::Received => self.hop()?,
             Known::MessageId => {
                 seen.message_id = true;
-                if told {
-                    info!(self.profile.log, "{}: message-id={}", self.id(), header.value());
-                }
+                info!(self.profile.log, "{}: message-id={}", self.id(), header.value());
                 let value = header.value().lines().map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b' ');
                 self.envelope.message_id = value.into();
             }
@@ -390,12 +393,26 @@ impl Content {
             Known::ResentRecipient => (seen.resent, seen.destination) = (true, true),
             Known::ResentSender => seen.resent = true,
             Known::TlsRequired => {
-                if self.profile.tls_required && header.value().eq_ignore_ascii_case(b"no") {
+                if self.profile.tls_required && header.value().trim_ascii_end().eq_ignore_ascii_case(b"no") {
                     self.envelope.sender_options |= 16;
                 }
             }
             Known::SenderAddress | Known::RecipientAddress => {}
         }
+        Ok(())
+    }
+
+    /// Counts a `Received:` header. With one too many the message is refused, and nothing more is looked for in it; one that would be bounced is
+    /// looked at to its end, since what else is wrong with it is the better reason.
+    fn hop(&mut self) -> Result<(), Rejected> {
+        self.hops += 1;
+        if self.hops < self.profile.hopcount_limit || self.too_many_hops {
+            return Ok(());
+        }
+        self.too_many_hops = true;
+        warn!(self.profile.log, "{}: message rejected: hopcount exceeded", self.id());
+        self.unchecked |= !self.flags.bounce;
+        if self.flags.quiet_after_hops { Err(Rejected::TooManyHops) } else { Ok(()) }
     }
 
     /// What a header of the message, or of a part, or of an attached message, says of 8-bit text.
@@ -430,11 +447,10 @@ impl Content {
 
     /// At the end of the message's headers: adds what is missing.
     fn end_top_headers(&mut self, how: HeadersEnd) -> Result<(), Rejected> {
-        let profile = Arc::clone(&self.profile);
-        if self.hops >= profile.hopcount_limit && self.bounced.is_none() {
-            warn!(profile.log, "{}: message rejected: hopcount exceeded", self.id());
-            self.refuse(Rejected::TooManyHops, "5.4.0", "too many hops".into())?;
+        if self.too_many_hops && !self.flags.bounce {
+            return Err(Rejected::TooManyHops);
         }
+        let profile = Arc::clone(&self.profile);
         let seen = self.seen;
         if profile.rewriter.rewrites_headers(self.context) || profile.always_add_missing_headers {
             let prefix = if seen.resent { "Resent-" } else { "" };
@@ -544,7 +560,8 @@ impl Handler for Content {
 
     /// The message is looked at to its end all the same: there may be more to log.
     fn fault(&mut self, fault: Fault, context: &[u8]) -> Result<(), Rejected> {
-        if !self.flags.filter || (fault == Fault::Nesting && !self.profile.refuses_nesting()) {
+        if !self.flags.filter || (fault == Fault::Nesting && !self.profile.refuses_nesting()) || (self.too_many_hops && !self.flags.bounce)
+        {
             return Ok(());
         }
         self.log_fault(fault.text(), context);
@@ -596,6 +613,7 @@ impl Known {
             ("errors-to", Known::SenderAddress),
             ("resent-to", Known::ResentRecipient),
             ("resent-cc", Known::ResentRecipient),
+            ("return-path", Known::SenderAddress),
             ("message-id", Known::MessageId),
             ("resent-bcc", Known::ResentRecipient),
             ("resent-date", Known::ResentDate),

@@ -108,7 +108,7 @@ impl<'a> Report<'a> {
         Report { settings, purpose, original, boundary, eight_bit: settings.smtputf8_enable || original.encoding == "8bit" }
     }
 
-    /// `8bit` or `7bit`: the report's `encoding` in the queue file. `None` when nothing is known of the message's.
+    /// `8bit` or `7bit`: what the report's header says. `None` when nothing is known of the message's.
     pub fn encoding(&self) -> Option<&'static str> {
         if self.eight_bit { Some("8bit") } else { (self.original.encoding == "7bit").then_some("7bit") }
     }

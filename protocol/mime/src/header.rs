@@ -27,10 +27,10 @@ impl<'a> Header<'a> {
         self.name().eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// What follows the colon, without white space around it.
+    /// What follows the colon and white space. White space at the end stays: `8bit ` is no `8bit` to Postfix.
     pub fn value(&self) -> &'a BStr {
         let colon = self.text[self.name_len..].find_byte(b':').map_or(self.text.len(), |n| self.name_len + n + 1);
-        self.text[colon..].trim_ascii().as_bstr()
+        self.text[colon..].trim_start_with(|c| c.is_ascii_whitespace() || c == '\x0b').as_bstr()
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn values() {
         let header = Header { text: b"To :\n bob \n", name_len: 2, block: Block::Top, class: Class::Primary };
-        assert_eq!(header.value(), "bob");
+        assert_eq!(header.value(), "bob \n");
         assert!(header.is("TO"));
     }
 

@@ -325,6 +325,8 @@ impl Machine {
         }
         self.at = 0;
         self.state = match self.kind {
+            // The line is no header of the attached message either.
+            _ if how == HeadersEnd::NoHeader => State::Body,
             Kind::Message if self.options.mime => State::Headers(Block::Nested),
             // One that is being encoded is text from its first header on.
             Kind::Global if self.options.mime && !self.encoding_body => State::Headers(Block::Nested),

@@ -255,7 +255,7 @@ impl Notifier {
             encoding: notice.encoding.clone(),
         };
         let report = Report::new(&self.settings.report, job.purpose, &original, now);
-        envelope(&mut message, job, now, report.encoding())?;
+        envelope(&mut message, job, now)?;
         let mut put = |line: &[u8]| message.record(RecordType::NORMAL, line.as_bstr());
         let letter = Letter {
             id: &id,
@@ -325,14 +325,15 @@ impl Notifier {
 }
 
 /// The envelope records of a report.
-fn envelope(message: &mut Message, job: &Job<'_>, now: SystemTime, encoding: Option<&str>) -> Result<(), Rejected> {
+fn envelope(message: &mut Message, job: &Job<'_>, now: SystemTime) -> Result<(), Rejected> {
     let time = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut put = |kind: RecordType, payload: &[u8]| message.record(kind, payload.as_bstr());
     put(RecordType::TIME, format!("{} {}", time.as_secs(), time.subsec_micros()).as_bytes())?;
     put(RecordType::ATTRIBUTE, b"log_message_origin=local")?;
     put(RecordType::ATTRIBUTE, b"rewrite_context=local")?;
-    if let Some(encoding) = encoding {
-        put(RecordType::ATTRIBUTE, format!("encoding={encoding}").as_bytes())?;
+    // The message's; what the report's own header says is found there, or not (`detect_8bit_encoding_header`).
+    if !job.notice.encoding.is_empty() {
+        put(RecordType::ATTRIBUTE, &[b"encoding=", job.notice.encoding.as_slice()].concat())?;
     }
     put(RecordType::SENDER, job.sender.as_bytes())?;
     put(RecordType::RECIPIENT, job.to.as_bytes())?;

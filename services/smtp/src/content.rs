@@ -68,7 +68,9 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
     for header in added_headers(request, recipient, settings) {
         writer.line(&header, out);
     }
-    let mut transform = rules.begin(!session.features.eight_bit_mime, &request.id, log);
+    // What the sender called 7bit is taken at its word.
+    let seven_bit = !session.features.eight_bit_mime && request.encoding != "7bit";
+    let mut transform = rules.begin(seven_bit, &request.id, log);
     loop {
         let (text, whole) = match content.next()? {
             Some(Text::Line(line)) => (line, true),
@@ -76,7 +78,15 @@ pub async fn send(session: &mut Session, content: &mut Content, sending: &Sendin
             None => break,
         };
         match &mut transform {
-            Some(transform) => transform.line(text, whole, &mut writer, out)?,
+            Some(transform) => {
+                if let Err(stop) = transform.line(text, whole, &mut writer, out) {
+                    // What was converted before goes out, as with Postfix; without the end of data the server drops it.
+                    if matches!(stop, Stop::Structure(_)) {
+                        session.send(out, Stage::Body, settings).await?;
+                    }
+                    return Err(stop.into());
+                }
+            }
             None if whole => writer.line(text, out),
             None => writer.piece(text, out),
         }

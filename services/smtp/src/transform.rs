@@ -53,7 +53,7 @@ impl Rules {
             return None;
         }
         let options = Options { downgrade, ..self.options.clone() };
-        Some(Transform { machine: Machine::new(options), rules: self, id, log })
+        Some(Transform { machine: Machine::new(options), rules: self, id, log, downgrade, fault: None })
     }
 }
 
@@ -72,31 +72,48 @@ pub struct Transform<'a> {
     rules: &'a Rules,
     id: &'a QueueId,
     log: &'a Logger,
+    downgrade: bool,
+    fault: Option<Fault>,
 }
 
 impl Transform<'_> {
     /// Takes a line, or a piece of one that goes on; writes what comes of it.
     pub fn line(&mut self, text: &[u8], whole: bool, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
-        self.machine.line(text, whole, &mut sink)
+        let (machine, mut sink) = self.parts(writer, out);
+        machine.line(text, whole, &mut sink)?;
+        self.check()
     }
 
     /// The end of the message.
     pub fn end(&mut self, writer: &mut BodyWriter, out: &mut Vec<u8>) -> Result<(), Stop> {
-        let mut sink = Sink { rules: self.rules, id: self.id, log: self.log, writer, out };
-        self.machine.end(&mut sink)
+        let (machine, mut sink) = self.parts(writer, out);
+        machine.end(&mut sink)?;
+        self.check()
+    }
+
+    fn parts<'s>(&'s mut self, writer: &'s mut BodyWriter, out: &'s mut Vec<u8>) -> (&'s mut Machine, Sink<'s>) {
+        (&mut self.machine, Sink { rules: self.rules, id: self.id, log: self.log, fault: &mut self.fault, writer, out })
+    }
+
+    /// A message whose structure cannot be followed cannot be converted; nothing else depends on it.
+    fn check(&self) -> Result<(), Stop> {
+        match self.fault {
+            Some(fault) if self.downgrade => Err(Stop::Structure(fault.text())),
+            _ => Ok(()),
+        }
     }
 }
 
-struct Sink<'a, 'b> {
+struct Sink<'a> {
     rules: &'a Rules,
     id: &'a QueueId,
     log: &'a Logger,
-    writer: &'b mut BodyWriter,
-    out: &'b mut Vec<u8>,
+    fault: &'a mut Option<Fault>,
+    writer: &'a mut BodyWriter,
+    out: &'a mut Vec<u8>,
 }
 
-impl Sink<'_, '_> {
+impl Sink<'_> {
     fn lines(&mut self, text: &[u8]) {
         for line in text.split(|&c| c == b'\n') {
             self.writer.line(line, self.out);
@@ -149,7 +166,7 @@ impl Sink<'_, '_> {
     }
 }
 
-impl Handler for Sink<'_, '_> {
+impl Handler for Sink<'_> {
     type Error = Stop;
 
     fn header(&mut self, header: Header<'_>) -> Result<(), Stop> {
@@ -184,9 +201,10 @@ impl Handler for Sink<'_, '_> {
         Ok(())
     }
 
-    fn body(&mut self, line: &[u8], whole: bool, at: u64) -> Result<(), Stop> {
+    fn body(&mut self, line: &[u8], whole: bool, _: u64) -> Result<(), Stop> {
         if self.rules.checks.has_body() {
-            let verdict = self.rules.checks.body(line.as_bstr(), at).map_err(|_| Stop::Table("smtp body checks"))?;
+            // body_checks_size_limit is cleanup's.
+            let verdict = self.rules.checks.body(line.as_bstr(), 0).map_err(|_| Stop::Table("smtp body checks"))?;
             let table = format!("{}body_checks", self.rules.prefix);
             if let Some(lines) = self.act("body", &table, line, verdict) {
                 lines.iter().for_each(|line| self.writer.line(line, self.out));
@@ -202,6 +220,7 @@ impl Handler for Sink<'_, '_> {
     }
 
     fn fault(&mut self, fault: Fault, _: &[u8]) -> Result<(), Stop> {
-        Err(Stop::Structure(fault.text()))
+        self.fault.get_or_insert(fault);
+        Ok(())
     }
 }

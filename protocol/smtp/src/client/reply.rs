@@ -209,15 +209,14 @@ impl ReplyReader {
             return None;
         };
         let start = self.used;
-        let mut stop = end;
-        while stop > start && self.buffer[stop - 1] == b'\r' {
-            stop -= 1;
-        }
+        let without_returns = |line: &[u8]| line.trim_end_with(|c| c == '\r').len();
+        // Of what is much too long the end may be gone, whatever it was: only the start decides.
+        let endless = std::mem::take(&mut self.skipping) || end - start > self.limit + 2;
+        let mut stop = if endless { start + self.limit } else { start + without_returns(&self.buffer[start..end]) };
         self.used = end + 1;
         self.searched = self.used;
-        if stop - start > self.limit || self.skipping {
-            stop = stop.min(start + self.limit);
-            self.skipping = false;
+        if endless || stop - start > self.limit {
+            stop = start + without_returns(&self.buffer[start..start + self.limit]);
             let shown = self.buffer[start..stop.min(start + 30)].to_vec();
             self.oddities.push(Oddity::TooLong(printable(&shown)));
         }
@@ -254,6 +253,25 @@ mod tests {
         reader.feed(input);
         let replies = std::iter::from_fn(|| reader.next_reply()).collect();
         (replies, reader.take_oddities())
+    }
+
+    /// What is kept of a line that is too long does not depend on how it comes, carriage returns and all.
+    #[test]
+    fn cuts_of_long_lines() {
+        let lines = [1900, 2040, 2044, 2045, 2046, 2047, 2048, 2049, 2060]
+            .map(|n| [b"250 ".repeat(1), b"x".repeat(n), b"\r".repeat(60), b"\n".to_vec()].concat());
+        for line in lines {
+            let (whole, odd) = all(&line);
+            let mut reader = ReplyReader::new(2048);
+            let mut pieces = Vec::new();
+            for piece in line.chunks(3) {
+                reader.feed(piece);
+                pieces.extend(reader.next_reply());
+            }
+            assert_eq!(whole, pieces);
+            assert_eq!(odd, reader.take_oddities());
+            assert!(whole[0].text.len() <= 2048 && whole[0].text.ends_with(b"x"));
+        }
     }
 
     fn one(input: &str) -> Reply {
