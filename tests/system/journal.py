@@ -2,6 +2,8 @@
 import glob
 import os
 import re
+import signal
+import time
 
 IMAGE, MAIL, COPY = "/tmp/disk", "/mail", "/mnt/copy"
 quiet("mknod /dev/loop-control c 10 237; for n in 0 1 2 3 4 5 6 7; do mknod /dev/loop$n b 7 $n; done; mkdir -p /sys; mount -t sysfs none /sys")
@@ -49,6 +51,27 @@ else:
         stats = [os.stat(name) for name in names]
         check(all((s.st_uid, s.st_mode & 0o7777, s.st_nlink) == (uid, 0o600, 1) for s in stats), f"{where}: owner and mode")
         check(sorted(os.listdir(f"{MAIL}/{where}")) == ["cur", "new", "tmp"] and not os.listdir(f"{MAIL}/{where}/tmp"), f"{where}: nothing in tmp")
+    # Many at one time: those that share a sync are all there, whenever the power goes.
+    boxes = {f"m{n}@example.net": f"v/m{n}" for n in range(12)}
+    file("/etc/postfix/boxes", "".join(f"m{n}@example.net m{n}/\n" for n in range(12)) + "a@example.net a/\nb@example.net b/\n")
+    for round in range(6):
+        for number in range(4):
+            sendmail(" ".join(boxes), f"Subject: many\n\n" + f"text of {number}\n" * 500)
+        wait_log(r"to=<m\d+@.*status=sent", count=48 * round + 5 + 4 * round)
+        daemons = [pid for pids in running().values() for pid in pids]
+        for pid in daemons:
+            os.kill(pid, signal.SIGSTOP)
+        # What they asked the kernel for is done, and no more comes.
+        time.sleep(0.5)
+        said = {box: len(re.findall(f"to=<{box}>.*status=sent", open("/var/log/maillog").read())) for box in boxes}
+        quiet(f"cp {IMAGE} /tmp/cut && mount -o loop /tmp/cut {COPY}")
+        found = {box: [open(name).read() for name in at(COPY, where)] for box, where in boxes.items()}
+        whole = {box: sum(text.count("text of") == 500 for text in texts) for box, texts in found.items()}
+        check(all(whole[box] >= said[box] for box in boxes) and sum(said.values()) > 0, f"many, round {round}: {sum(said.values())} said to be delivered, {sum(whole.values())} there")
+        quiet(f"umount {COPY}")
+        for pid in daemons:
+            os.kill(pid, signal.SIGCONT)
+        wait_log(r"to=<m\d+@.*status=sent", count=48 * (round + 1))
     # One that nobody may read through /proc, as in a chroot jail.
     quiet("postconf -F virtual/unix/chroot=y && mkdir -p /var/spool/postfix/mail && mount --bind /mail /var/spool/postfix/mail && postfix stop && postfix start")
     deliver("a@example.net", 3)

@@ -10,6 +10,7 @@ pub mod copy;
 pub mod delay;
 pub mod delivered;
 pub mod filter;
+mod gather;
 pub mod mailbox;
 pub mod maildir;
 pub mod records;

@@ -1,10 +1,11 @@
 //! Writing a message into a Maildir: `tmp`, sync, `new`.
 //!
-//! Where the file system keeps the order of contents that were written out and names, the sync comes after the message is in `new`, and is one for the
-//! file and for `new`: the journal is waited for once. There the file has no name before that either: `tmp` would be one more directory to
-//! write for each message, and a crash leaves nothing in it.
+//! Where the file system keeps the order of contents that were written out and names, the sync comes after the message is in `new`, and is one for all
+//! deliveries of the moment. There the file has no name before that either: `tmp` would be one more directory to write for each message, and a
+//! crash leaves nothing in it.
 
 use crate::copy::{Copy, CopyError};
+use crate::gather;
 use crate::mailbox::{MailboxError, status_of, sync_in, sync_parent};
 use posthaste_config::system_reason as reason;
 use posthaste_log::Logger;
@@ -49,14 +50,17 @@ fn deliver_as(
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_micros();
         folder.join("new").join(format!("{}.V{:x}I{:x}M{micros}.{host}", now.as_secs(), meta.dev(), meta.ino()))
     };
-    let unnamed = unnamed(&folder.join("new"));
-    if let Some(file) = &unnamed {
-        let meta = write(file, copy, content, size_limit)?;
+    let new = folder.join("new");
+    let mut nameless = None;
+    if let Some(file) = unnamed(&new) {
+        let meta = write(&file, copy, content, size_limit)?;
         storage::write_out(file.as_fd()).map_err(|e| failed(&e))?;
         let target = name(&meta);
-        if link(file, &target).is_ok() {
-            return sync_new(&target, Some(file));
+        let named = || File::open(&new).and_then(|new| link(&file, &target).map(|()| new)).ok();
+        if let Some(result) = gather::sync(meta.dev(), named) {
+            return kept(&target, result);
         }
+        nameless = Some(file);
     }
 
     static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -71,8 +75,8 @@ fn deliver_as(
         }
         MailboxError { status: status_of(&error), text }
     })?;
-    let written = match unnamed {
-        Some(unnamed) => copy_file(unnamed, &file),
+    let written = match nameless {
+        Some(nameless) => copy_file(nameless, &file),
         None => write(&file, copy, content, size_limit),
     };
     let result = written.and_then(|meta| {
@@ -83,7 +87,7 @@ fn deliver_as(
             status: status_of(&e),
             text: format!("create maildir file {}: {}", target.display(), reason(&e)),
         })?;
-        sync_new(&target, ordered.then_some(&file))
+        kept(&target, sync_in(&target, ordered.then_some(&file)))
     });
     if result.is_err() {
         let _ = std::fs::remove_file(&tmp);
@@ -157,8 +161,8 @@ fn failed(error: &io::Error) -> MailboxError {
 }
 
 /// The message is about to leave the queue: its new name has to be on disk before that.
-fn sync_new(target: &Path, file: Option<&File>) -> Result<(), MailboxError> {
-    sync_in(target, file).map_err(|error| {
+fn kept(target: &Path, synced: io::Result<()>) -> Result<(), MailboxError> {
+    synced.map_err(|error| {
         // It stays in the queue: here it would be a second copy, if it is here at all.
         let _ = std::fs::remove_file(target);
         failed(&error)

@@ -1,16 +1,21 @@
 //! Group commit: files that end while others are being synced form the next group, and a group shares its syncs.
 //!
 //! A thread takes all files that wait, has the disk begin to write every one of them, and syncs them together, for which the journal is written
-//! once. Then come the names, and one sync of their directory. On a disk that [keeps the order](crate::disk::Disk::keeps_order) contents and names go
-//! together: when the contents have been written out a name given after that cannot be there without them, so one sync is enough for both.
+//! once. Then come the names, and one sync of their directory. On a disk that [keeps the order](crate::disk::Disk::keeps_order) contents that have been
+//! written out need no sync of their own: a name given after that cannot be there without them. Groups keep a [`Pace`].
 
 use crate::Completed;
+use posthaste_system::pace::Pace;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How far apart groups begin while several clients send. Clients wait for it; the threads of delivery agents have more time.
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// Files in one group. More would make the first ones wait longer than sharing gains.
 const GROUP: usize = 32;
@@ -33,13 +38,22 @@ struct Shared {
     work: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     files: VecDeque<Job>,
     /// Directories whose own names are known to be on stable storage.
     known: HashSet<PathBuf>,
     idle: usize,
+    pace: Pace,
+    /// A thread waits for more, and takes all files then.
+    gathering: bool,
     closed: bool,
+}
+
+impl Default for State {
+    fn default() -> State {
+        let files = VecDeque::new();
+        State { files, known: HashSet::new(), idle: 0, pace: Pace::new(INTERVAL), gathering: false, closed: false }
+    }
 }
 
 struct Job {
@@ -58,8 +72,11 @@ impl Committer {
     pub fn commit(&self, file: Completed, done: Done) {
         let mut state = self.shared.lock();
         state.files.push_back(Job { file, done });
-        let idle = state.idle;
+        let (idle, gathering) = (state.idle, state.gathering);
         drop(state);
+        if gathering {
+            return;
+        }
         if idle > 0 {
             self.shared.work.notify_one();
         } else if !self.start_thread() {
@@ -106,12 +123,18 @@ impl Shared {
     fn run(&self) {
         let mut state = self.lock();
         loop {
-            if !state.files.is_empty() {
+            if !state.files.is_empty() && !state.gathering {
+                state = self.gather(state);
                 let waiting = state.files.len().min(GROUP);
                 let group = state.files.drain(..waiting).collect();
+                state.pace.begin(Instant::now(), waiting);
+                if state.idle > 0 && !state.files.is_empty() {
+                    self.work.notify_one();
+                }
                 drop(state);
                 self.process(group);
                 state = self.lock();
+                state.pace.end();
             } else if state.closed {
                 return;
             } else {
@@ -122,13 +145,26 @@ impl Shared {
         }
     }
 
+    /// Waits for more files when it is better to.
+    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let pause = state.pace.pause(Instant::now());
+        if pause.is_zero() || state.files.len() >= GROUP || state.closed {
+            return state;
+        }
+        state.gathering = true;
+        drop(state);
+        thread::sleep(pause);
+        state = self.lock();
+        state.gathering = false;
+        state
+    }
+
     fn process(&self, mut group: Vec<Job>) {
         let Some(disk) = group.first().map(|job| Arc::clone(job.file.disk())) else { return };
         if group.len() > 1 {
             group.iter().for_each(|job| job.file.file().begin_sync());
         }
-        let ordered = disk.keeps_order();
-        if ordered {
+        if disk.keeps_order() {
             group = succeeding(group, |file| file.file().write_out());
         } else {
             let files: Vec<_> = group.iter().map(|job| job.file.file()).collect();
@@ -145,16 +181,13 @@ impl Shared {
                 directories.push(directory);
             }
         }
-        let files: Vec<_> = group.iter().filter(|_| ordered).map(|job| job.file.file()).collect();
         let paths: Vec<_> = directories.iter().map(PathBuf::as_path).collect();
-        let mut results = disk.sync_together(&files, &paths);
-        let of_directories = results.split_off(files.len());
-        let of_directories: Vec<_> = directories.into_iter().zip(of_directories).collect();
-        let mut results = results.into_iter();
+        let synced = disk.sync_together(&[], &paths);
+        let synced: Vec<_> = directories.into_iter().zip(synced).collect();
         for job in group {
             let directory = job.file.directory();
-            let named = of_directories.iter().find(|(other, _)| *other == directory).map_or(Ok(()), |(_, result)| again(result));
-            let result = results.next().unwrap_or(Ok(())).and(named).and_then(|()| self.sync_above(&job.file, directory));
+            let named = synced.iter().find(|(other, _)| *other == directory).map_or(Ok(()), |(_, result)| again(result));
+            let result = named.and_then(|()| self.sync_above(&job.file, directory));
             if result.is_err() {
                 job.file.withdraw();
             }

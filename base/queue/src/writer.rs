@@ -188,27 +188,22 @@ impl Completed {
 
     /// All of the commit, of this one file.
     pub(crate) fn commit(&mut self) -> io::Result<()> {
-        let ordered = self.queue.disk.keeps_order();
-        if ordered {
+        if self.queue.disk.keeps_order() {
             self.file.write_out()?
         } else {
             self.file.sync()?
         }
         self.name()?;
-        let synced = self.sync_named(ordered);
+        let synced = self.sync_named();
         if synced.is_err() {
             self.withdraw();
         }
         synced
     }
 
-    fn sync_named(&self, ordered: bool) -> io::Result<()> {
-        if ordered {
-            self.file.sync()?;
-        }
+    fn sync_named(&self) -> io::Result<()> {
         match self.queue.disk.sync_dir(&self.directory()) {
             // postdrop may write to maildrop but not open it. A sync of the file takes its new name along on the file systems of Linux.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && ordered => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.file.sync(),
             Err(error) => Err(error),
             Ok(()) => self.sync_above(),

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod interfaces;
 pub mod locks;
 pub mod mapping;
+pub mod pace;
 pub mod process;
 pub mod signals;
 pub mod storage;
