@@ -157,9 +157,10 @@ impl Build {
         Ok(())
     }
 
-    /// Adds an entry as it is: without folding, without NUL. A key that is there keeps its value.
-    pub fn put_raw(&mut self, key: &[u8], value: &[u8]) -> Result<(), BuildError> {
-        self.entries.add(key, value, OnDuplicate::Ignore).map(|_| ())
+    /// Adds an entry as it is: without folding, without NUL. A key that is there keeps its value, or gets the new one.
+    pub fn put_raw(&mut self, key: &[u8], value: &[u8], replace: bool) -> Result<(), BuildError> {
+        let on_duplicate = if replace { OnDuplicate::Replace } else { OnDuplicate::Ignore };
+        self.entries.add(key, value, on_duplicate).map(|_| ())
     }
 
     /// Removes an entry, whether it is stored with a final NUL or without one; `false` when there is none.

@@ -108,7 +108,7 @@ fn run(arguments: Vec<OsString>, log: &Logger) -> Result<(), String> {
             show_one(&path.display().to_string(), &file, &options, &mut out, log)?;
         }
     } else if files.is_empty() {
-        show_one("stdin", &stdin()?, &options, &mut out, log)?;
+        show_one("stdin", &stdin(options.skip.unwrap_or(0))?, &options, &mut out, log)?;
     } else {
         for name in files {
             let path = Path::new(&name);
@@ -163,15 +163,18 @@ impl ReadAt for Plain {
     }
 }
 
-/// Standard input: a file in place; a pipe, which cannot go back where a pointer says, in memory.
-fn stdin() -> Result<Box<dyn ReadAt>, String> {
+/// Standard input: a file in place; a pipe, which cannot go back where a pointer says, in memory. `skip` bytes of it have to be there.
+fn stdin(skip: u64) -> Result<Box<dyn ReadAt>, String> {
     let input = io::stdin();
+    let enough = |size: u64| if size < skip { Err(format!("stdin: skip {skip} bytes failed after {size}")) } else { Ok(()) };
     if rustix::fs::seek(&input, rustix::fs::SeekFrom::Current(0)).is_ok() {
-        let file = rustix::io::dup(&input).map_err(|error| format!("standard input: {error}"))?;
-        return Ok(Box::new(Plain(File::from(file))));
+        let file = File::from(rustix::io::dup(&input).map_err(|error| format!("standard input: {error}"))?);
+        enough(file.metadata().map_or(u64::MAX, |meta| if meta.is_file() { meta.len() } else { u64::MAX }))?;
+        return Ok(Box::new(Plain(file)));
     }
     let mut bytes = Vec::new();
     input.lock().read_to_end(&mut bytes).map_err(|error| format!("read standard input: {}", system_reason(&error)))?;
+    enough(bytes.len() as u64)?;
     Ok(Box::new(bytes))
 }
 

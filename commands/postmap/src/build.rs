@@ -71,19 +71,23 @@ fn table(place: &Place, spec: &str, name: &str, bytes: &[u8], mode: u32) -> Resu
         build.discard();
         return Err(place.fail(&fault));
     }
-    if place.program == Program::Postalias && !insert {
-        yellow_pages(place, &mut build).map_err(|fault| place.fail(&fault))?;
+    if place.program == Program::Postalias {
+        yellow_pages(place, &mut build, insert).map_err(|fault| place.fail(&fault))?;
     }
     build.finish().map_err(|fault| place.fail(&fault))
 }
 
 /// What alias tables hold besides for NIS (and for Sendmail): a mark that the table is complete, when it was made, and where.
-fn yellow_pages(place: &Place, build: &mut Build) -> Result<(), String> {
+fn yellow_pages(place: &Place, build: &mut Build, insert: bool) -> Result<(), String> {
+    if insert {
+        // Of the table as it was.
+        build.delete(b"@".as_bstr());
+    }
     build.put(b"@".as_bstr(), b"@".as_bstr())?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
-    build.put_raw(b"YP_LAST_MODIFIED", now.to_string().as_bytes())?;
+    build.put_raw(b"YP_LAST_MODIFIED", now.to_string().as_bytes(), insert)?;
     let host = place.config.text("myhostname").map_err(|e| e.to_string())?;
-    build.put_raw(b"YP_MASTER_NAME", host.as_bytes())
+    build.put_raw(b"YP_MASTER_NAME", host.as_bytes(), insert)
 }
 
 /// Shows on a terminal how far a long build has come.
