@@ -370,7 +370,7 @@ impl Content {
     /// Whether no such recipient was written before, as far as the filter remembers (`duplicate_filter_limit`).
     fn is_new(&mut self, address: &Address, original: &Address, dsn_orcpt: &BStr, notify: u8) -> bool {
         let mut key = Vec::with_capacity(address.as_bytes().len() + original.as_bytes().len() + dsn_orcpt.len() + 3);
-        key.push(notify);
+        key.push(if self.profile.enable_original_recipient { notify } else { 0 });
         key.extend_from_slice(address.as_bytes());
         key.push(0);
         if self.profile.enable_original_recipient {

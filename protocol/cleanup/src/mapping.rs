@@ -173,9 +173,6 @@ impl Profile {
                 let current = list[at].0.clone();
                 let Some(found) = self.find_logged(id, maps, &current)? else { break };
                 replaced += 1;
-                if replaced >= self.virtual_alias_recursion_limit {
-                    return Err(self.unreasonable(id, &format!("map nesting for {address}")));
-                }
                 for (n, result) in self.results(&current, &found, self.propagate_virtual).into_iter().enumerate() {
                     if result.as_bytes().len() > self.virtual_alias_address_length_limit {
                         let text = &result.as_bytes()[..result.as_bytes().len().min(SHOWN)];
@@ -186,6 +183,9 @@ impl Profile {
                         0 => list[at] = (result, more),
                         _ => list.push((result, more)),
                     }
+                }
+                if list[at].1 && replaced >= self.virtual_alias_recursion_limit {
+                    return Err(self.unreasonable(id, &format!("map nesting for {address}")));
                 }
             }
             at += 1;

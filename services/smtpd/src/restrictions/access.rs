@@ -8,7 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 use posthaste_address::Address;
 use posthaste_log::{info, warn};
 use posthaste_smtp_protocol::server::Action;
-use posthaste_table::{AddressSearch, Maps, TableError};
+use posthaste_table::{AddressSearch, Maps, TableError, fold};
 use std::sync::Arc;
 
 impl Evaluation<'_> {
@@ -67,7 +67,12 @@ impl Evaluation<'_> {
         match found {
             Ok(None) => Outcome::Dunno,
             Ok(Some(value)) => {
-                let key = if matches!(subject, Subject::Client | Subject::ReverseClient) { key } else { name };
+                let key = match subject {
+                    Subject::Client | Subject::ReverseClient => key,
+                    // Addresses were folded to be looked up.
+                    Subject::Sender | Subject::Recipient => fold::fold(name.as_bstr(), self.rules.smtputf8).into_owned(),
+                    _ => name,
+                };
                 let outcome = self.result(maps.title(), value.as_bstr(), key.as_bstr(), subject).await;
                 if subject == Subject::ReverseClient && outcome == Outcome::Permit {
                     let name = self.name_of(subject);

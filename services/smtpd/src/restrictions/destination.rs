@@ -204,8 +204,9 @@ impl Evaluation<'_> {
             Subject::Sender => self.session.transaction().is_some_and(|transaction| transaction.sender.domain().is_none()),
             _ => self.session.recipient().is_some_and(|recipient| recipient.domain().is_none()),
         };
-        bare && local.eq_ignore_ascii_case(b"postmaster")
-            || route.class == Class::Local && local.eq_ignore_ascii_case(self.rules.double_bounce.as_bytes())
+        let is = |name: &str| local.eq_ignore_ascii_case(name.as_bytes());
+        bare && is("postmaster")
+            || route.class == Class::Local && (is(&self.rules.double_bounce) || is("postmaster") || is("MAILER-DAEMON"))
     }
 
     /// `permit_mx_backup`: this host is a mail exchanger for the recipient's domain, but none of the best; and, where

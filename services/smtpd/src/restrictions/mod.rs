@@ -284,6 +284,10 @@ impl Rules {
     }
 
     async fn stage(&self, check: Check, evaluation: &mut Evaluation<'_>) -> Outcome {
+        if evaluation.session.transaction().is_none() {
+            // That of a MAIL that was refused.
+            (evaluation.memory.sender_route, evaluation.memory.sender_unresolved) = (None, false);
+        }
         let discarded = evaluation.session.transaction().is_some_and(|transaction| transaction.actions.contains(&Action::Discard));
         match check {
             // Whoever it is for, it will be thrown away.
