@@ -192,7 +192,7 @@ impl Job<'_> {
                         total = own;
                     }
                     let last = i + 1 >= total;
-                    if let Some(session) = self.reusable().and_then(|()| agent.pool.for_destination(&key, agent.settings.reuse_time)) {
+                    if let Some(session) = self.reusable().and_then(|()| agent.pool.for_destination(&key)) {
                         let (ip, port) = (session.peer.address.clone(), session.peer.port);
                         let other = |server: &HostAddress| destination::address_text(server.ip) != ip || Some(server.port) != port;
                         let place = Place { destination: &key, last: last && !list.iter().any(other) };
@@ -232,7 +232,7 @@ impl Job<'_> {
                 self.problem = Some(problem);
                 continue;
             }
-            if let Some(session) = self.reusable().and_then(|()| self.agent.pool.for_server(&server, self.agent.settings.reuse_time)) {
+            if let Some(session) = self.reusable().and_then(|()| self.agent.pool.for_server(&server)) {
                 self.connected = Some(SystemTime::now());
                 if self.transact(session, true, place).await == Then::Next {
                     continue;
@@ -296,7 +296,7 @@ impl Job<'_> {
 
     async fn unix(&mut self, path: &str, place: Place<'_>) {
         let agent = self.agent;
-        if let Some(session) = self.reusable().and_then(|()| agent.pool.for_server(path, agent.settings.reuse_time)) {
+        if let Some(session) = self.reusable().and_then(|()| agent.pool.for_server(path)) {
             self.connected = Some(SystemTime::now());
             if self.transact(session, true, place).await == Then::Next {
                 return;

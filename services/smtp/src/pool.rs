@@ -21,20 +21,20 @@ struct Idle {
 }
 
 impl Pool {
-    /// A session to the destination (the next hop as given), the one used last, if it is younger than `age`.
-    pub fn for_destination(&self, destination: &str, age: Duration) -> Option<Session> {
-        self.take(age, |idle| idle.destination == destination)
+    /// A session to the destination (the next hop as given), the one used last. Its age was looked at when it was put here, as in Postfix.
+    pub fn for_destination(&self, destination: &str) -> Option<Session> {
+        self.take(|idle| idle.destination == destination)
     }
 
     /// A session to a server (`address:port`, or the path of a socket).
-    pub fn for_server(&self, server: &str, age: Duration) -> Option<Session> {
-        self.take(age, |idle| idle.server == server)
+    pub fn for_server(&self, server: &str) -> Option<Session> {
+        self.take(|idle| idle.server == server)
     }
 
-    fn take(&self, age: Duration, is_it: impl Fn(&Idle) -> bool) -> Option<Session> {
+    fn take(&self, is_it: impl Fn(&Idle) -> bool) -> Option<Session> {
         let now = Instant::now();
         let mut idle = self.idle.borrow_mut();
-        let at = idle.iter().rposition(|idle| idle.until > now && idle.session.born + age > now && is_it(idle))?;
+        let at = idle.iter().rposition(|idle| idle.until > now && is_it(idle))?;
         let mut session = idle.remove(at).session;
         session.uses += 1;
         Some(session)

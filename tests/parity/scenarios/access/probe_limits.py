@@ -11,7 +11,7 @@ main("""
     address_verify_sender_dependent_relayhost_maps = static:[192.0.2.20]:2502
     transport_maps = inline:{ {slow.example=smtp:[192.0.2.22]} {quick.example=discard:} }
     smtpd_error_sleep_time = 0
-    smtp_helo_timeout = 6s
+    smtp_helo_timeout = 9s
     smtp_connection_cache_on_demand = no
 """)
 master("verify2 unix - - n - 1 verify -o address_verify_map=btree:/var/lib/postfix/this\n")

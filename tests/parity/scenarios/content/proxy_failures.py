@@ -1,5 +1,5 @@
 """smtpd_proxy_filter: each way in which a filter can fail, at each step, with and without speed_adjust; S-FILTER-13"""
-main("smtpd_proxy_timeout = 1s\nnotify_classes =\nsmtpd_error_sleep_time = 0")
+main("smtpd_proxy_timeout = 3s\nnotify_classes =\nsmtpd_error_sleep_time = 0")
 XFORWARD = ["XFORWARD NAME ADDR PROTO HELO PORT SOURCE IDENT"]
 cases = {
     "banner_refuse": {"BANNER": "554 5.3.2 not now"},
@@ -21,7 +21,7 @@ cases = {
     "data_250": {"DATA": "250 2.0.0 odd"},
     "data_drop": {"DATA": "drop"},
     "end_drop": {".": "drop"},
-    "end_slow": {".": "delay 3 250 2.0.0 late"},
+    "end_slow": {".": "delay 9 250 2.0.0 late"},
     "end_junk": {".": "thank you"},
     "end_lines": {".": "554-5.7.0 one\n554-5.7.0 two\n554 5.7.0 three"},
     "end_ok_lines": {".": "250-2.0.0 one\n250 2.0.0 two"},

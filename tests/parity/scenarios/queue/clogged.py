@@ -4,7 +4,7 @@ sink("fast", "192.0.2.21:25", hostname="mx.example.net")
 main("""
     relay_domains = example.org example.net
     qmgr_message_active_limit = 20
-    qmgr_clog_warn_time = 10s
+    qmgr_clog_warn_time = 60s
     relay_destination_concurrency_limit = 1
     relay_initial_destination_concurrency = 1
     smtp_connection_cache_on_demand = no

@@ -32,7 +32,7 @@ file("/usr/local/bin/count", """
     mkdir -p $d/on
     : > $d/on/$$
     ls $d/on | wc -l >> $d/seen
-    sleep 0.4
+    sleep 1
     rm $d/on/$$
     cat > /dev/null
 """, 0o755)

@@ -66,7 +66,7 @@ def gaps(*names):
 
 
 def rested(*names):
-    return f"{len(gaps(*names)) + 1} deliveries, " + ("never two within the delay" if min(gaps(*names)) > 1.5 else f"gaps {gaps(*names)}")
+    return f"{len(gaps(*names)) + 1} deliveries, " + ("never two within the delay" if min(gaps(*names)) > 1 else f"gaps {gaps(*names)}")
 
 
 second = begun["mx0"][1]

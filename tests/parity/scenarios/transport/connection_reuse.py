@@ -4,6 +4,8 @@ main("""
     mynetworks = 127.0.0.0/8 192.0.2.10
     transport_maps = texthash:/etc/postfix/transport
     smtp_connection_cache_on_demand = no
+    smtp_connection_cache_time_limit = 30s
+    connection_cache_ttl_limit = 30s
 """)
 dns("""
     keep.example MX 10 mx.keep.example
