@@ -51,7 +51,9 @@ fn run(options: Options, log: &posthaste_log::Logger) -> Result<(), String> {
             None => None,
         };
         if let Some(root) = &options.root {
-            rustix::process::chroot(root).and_then(|()| rustix::process::chdir("/")).map_err(|error| reason(error.into()))?;
+            rustix::process::chroot(root)
+                .and_then(|()| rustix::process::chdir("/"))
+                .map_err(|error| format!("chroot({}): {}", root.display(), reason(error.into())))?;
         }
         if let Some(user) = user
             && Identity::effective().uid == 0

@@ -278,7 +278,7 @@ async fn message<S: AsyncRead + AsyncWrite + Unpin>(run: &Run, number: u32, talk
     let replies = if options.lmtp { options.recipients } else { 1 };
     let mut answer = Answer::Good;
     for _ in 0..replies {
-        if let Answer::Bad = talk.expect_reply(2, "data rejected", "sending message").await? {
+        if let Answer::Bad = talk.expect_reply(2, "end of data rejected", "sending message").await? {
             answer = Answer::Bad;
         }
     }
