@@ -239,6 +239,9 @@ impl Connection {
         loop {
             let text = &self.input[self.used..];
             if let Some(end) = text[seen..].iter().position(|&c| c == b'\n') {
+                if seen + end > limit {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "line too long"));
+                }
                 let line = &text[..seen + end];
                 let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
                 self.used += seen + end + 1;
@@ -335,7 +338,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            for part in ["one\r", "\ntwo\nabc", "def", "too long for the limit"] {
+            for part in ["one\r", "\ntwo\nabc", "def", "too long for the limit", "\n"] {
                 stream.write_all(part.as_bytes()).unwrap();
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -344,6 +347,9 @@ mod tests {
         assert_eq!(connection.line(10).unwrap(), b"one");
         assert_eq!(connection.line(10).unwrap(), b"two");
         assert_eq!(connection.exactly(6).unwrap(), b"abcdef");
+        assert_eq!(connection.line(10).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        // Also when the whole line is there at once.
+        std::thread::sleep(Duration::from_millis(50));
         assert_eq!(connection.line(10).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
