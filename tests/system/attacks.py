@@ -216,7 +216,7 @@ HEAD = b"EHLO c\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<%s>\r\n"
 EVIL = b"MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.org>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n"
 
 # --- CVE-2023-51764, CVE-2023-51765, CVE-2023-51766: smuggling, on each way in and each way out ---
-ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r.\n", b"\r\n\0.\r\n", b"\n\0.\n", b"\r\r\n.\r\r\n", b"\r\n.\r\r\n", b"\n\n.\r\n\n",
+ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n.\r", b"\r.\n", b"\r\n\0.\r\n", b"\n\0.\n", b"\r\r\n.\r\r\n", b"\r\n.\r\r\n", b"\n\n.\r\n\n", b"\r\n\r.\r\n", b"\n\r.\r\n",
         b"\r\n.\0\r\n", b"\r\n.\r\n\0"[:0] + b"\r\n. \r\n"]
 ways = {
     "DATA": lambda e: talk(HEAD % b"r@example.org" + b"DATA\r\nSubject: x\r\n\r\nbefore" + e + EVIL + b"\r\n.\r\nQUIT\r\n", src="192.0.2.13"),
@@ -506,6 +506,7 @@ alive("CVE-2023-42119")
 
 # --- CVE-2023-29323: a client whose address has a scope ---
 link = re.search(r"^(\S+) \S+ \S+ \S+ \S+\s+(\S+)$", "\n".join(x for x in open("/proc/net/if_inet6").read().splitlines() if x.startswith("fe80")), re.M)
+check(link, "CVE-2023-29323: there is an interface with a scoped address")
 if link:
     local = ":".join(link[1][i:i + 4] for i in range(0, 32, 4)) + "%" + link[2]
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
