@@ -116,10 +116,11 @@ pub fn recipient_log(data: &[u8]) {
                 Ok(())
             };
             let _ = report.notice_recipient(record, &mut put);
+            // A name may stand alone, with its long value in the next line.
             let mut named = true;
             let mut put = |line: &[u8]| -> Result<(), ()> {
                 assert!(!line.contains(&b'\n'), "a line of a report is one line: {:?}", line.as_bstr());
-                named &= line.is_empty() || line.starts_with(b"    ") || line.find(b": ").is_some_and(|at| at < 25);
+                named &= line.is_empty() || line.starts_with(b"    ") || line.find(b": ").is_some_and(|at| at < 25) || line.ends_with(b":");
                 Ok(())
             };
             let _ = report.status_recipient(record, &mut put);
