@@ -287,7 +287,8 @@ impl<'a> Evaluation<'a> {
             }
             R::RejectUnauthPipelining => {
                 let early = !self.session.pending_input().is_empty();
-                let may = self.session.esmtp() && matches!(self.session.place(), "MAIL" | "RCPT");
+                // What follows BDAT is its chunk; as in Postfix that counts after EHLO only.
+                let may = self.session.esmtp() && matches!(self.session.place(), "MAIL" | "RCPT" | "BDAT");
                 if early && !may {
                     return self.reject_subject(subject, 503, "5.5.0", "Improper use of SMTP command pipelining");
                 }
