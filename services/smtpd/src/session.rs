@@ -8,10 +8,12 @@ use crate::restrictions::Memory;
 use crate::settings::Settings;
 use crate::transport::Transport;
 use crate::{Smtpd, proxy, report};
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
+use posthaste_config::{split_list, system_reason};
 use posthaste_ipc::flush;
 use posthaste_log::{Level, info, warn};
 use posthaste_smtp_protocol::server::{self, Check, Lost, Session, Step, Verdict, notice};
+use posthaste_table::DomainList;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -229,16 +231,31 @@ impl Task<'_> {
                 .await;
         match answer {
             Ok(flush::Answer::Ok) => Verdict::Accept,
-            Ok(flush::Answer::Refused) => {
-                warn!(self.smtpd.log, "reject: ETRN {domain}... from {}", self.session.label());
-                Verdict::Reply(format!("459 <{domain}>: service unavailable"))
-            }
+            Ok(flush::Answer::Refused) => self.refuse_site(domain.as_bstr()),
             Ok(flush::Answer::Failed) => Verdict::Reply("458 Unable to queue messages".into()),
+            // Whether anything is remembered for it is known without the service.
+            Err(_) if self.has_flush_list(domain.as_bstr()) == Ok(false) => self.refuse_site(domain.as_bstr()),
             Err(error) => {
-                warn!(self.smtpd.log, "problem talking to service {}: {error}", self.settings.flush.display());
+                warn!(self.smtpd.log, "connect to {}: {}", self.settings.flush.display(), system_reason(&error));
+                warn!(self.smtpd.log, "unable to talk to fast flush service");
                 Verdict::Reply("458 Unable to queue messages".into())
             }
         }
+    }
+
+    fn refuse_site(&self, domain: &BStr) -> Verdict {
+        warn!(self.smtpd.log, "reject: ETRN {domain}... from {}", self.session.label());
+        Verdict::Reply(format!("459 <{domain}>: service unavailable"))
+    }
+
+    /// Whether `fast_flush_domains` has the domain. Opens the list: only for when flush(8), which has it open, cannot be asked.
+    fn has_flush_list(&self, domain: &BStr) -> Result<bool, ()> {
+        let config = &self.smtpd.setup.config;
+        let text = |name: &str| config.text(name).map_err(drop);
+        let name = "fast_flush_domains";
+        let parents = split_list(&text("parent_domain_matches_subdomains")?).any(|listed| listed == name);
+        let list = DomainList::open(name, &text(name)?, parents, config).map_err(drop)?;
+        list.matches(domain).map_err(drop)
     }
 
     /// Sends the replies.

@@ -100,7 +100,7 @@ impl Spawn {
             })
             .is_ok_and(|ready| ready > 0);
         if !in_time {
-            warn!(self.log, "command {command} (pid {}) ran for more than {seconds} seconds and was killed", child.id());
+            warn!(self.log, "{command}: process id {}: command time limit exceeded", child.id());
             let _ = kill_process_group(pid, Signal::KILL);
         }
         match child.wait() {
