@@ -75,7 +75,8 @@ impl<M: Message> Session<M> {
                 if reply.starts_with('2') {
                     self.succeed(&reply);
                 } else {
-                    self.fail(&reply);
+                    // That there is nothing to send for a site is no fault.
+                    self.fail_as(&reply, if check == Check::Etrn { 0 } else { notice::PROTOCOL });
                 }
                 if matches!(check, Check::Etrn | Check::Verify) {
                     self.junk_command();
@@ -223,7 +224,7 @@ impl<M: Message> Session<M> {
 
     fn mail(&mut self, arguments: &[u8]) {
         if self.settings.helo_required && self.helo.is_none() {
-            return self.fail("503 5.5.1 Error: send HELO/EHLO first");
+            return self.fail_as("503 5.5.1 Error: send HELO/EHLO first", notice::POLICY);
         }
         if let Some(transaction) = self.transaction.as_deref_mut() {
             // As with Postfix the refused command takes these back, the other parameters stay.
@@ -617,7 +618,7 @@ impl<M: Message> Session<M> {
 
     fn etrn(&mut self, arguments: &[u8]) {
         if self.settings.helo_required && self.helo.is_none() {
-            return self.fail("503 Error: send HELO/EHLO first");
+            return self.fail_as("503 Error: send HELO/EHLO first", notice::POLICY);
         }
         if self.transaction.is_some() {
             return self.fail("503 Error: MAIL transaction in progress");

@@ -121,7 +121,7 @@ impl<M: Message> Session<M> {
             return;
         }
         if !self.rules.xclient {
-            return self.fail("550 5.7.0 Error: insufficient authorization");
+            return self.fail_as("550 5.7.0 Error: insufficient authorization", notice::POLICY);
         }
         if arguments.is_empty() {
             return self.fail("501 5.5.4 Syntax: XCLIENT attribute=value...");
@@ -211,7 +211,7 @@ impl<M: Message> Session<M> {
             return;
         }
         if !self.rules.xforward {
-            return self.fail("550 5.7.0 Error: insufficient authorization");
+            return self.fail_as("550 5.7.0 Error: insufficient authorization", notice::POLICY);
         }
         if arguments.is_empty() {
             return self.fail("501 5.5.4 Syntax: XFORWARD attribute=value...");

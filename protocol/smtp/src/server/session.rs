@@ -471,9 +471,14 @@ impl<M: Message> Session<M> {
 
     /// The command was bad: an error of the client.
     pub(super) fn fail(&mut self, reply: &str) {
+        self.fail_as(reply, notice::PROTOCOL);
+    }
+
+    /// As [`Session::fail`], of another class of [`notice`]; 0 for what the postmaster need not know.
+    pub(super) fn fail_as(&mut self, reply: &str, class: u8) {
         self.reply(reply);
         self.errors += 1;
-        self.trouble |= notice::PROTOCOL;
+        self.trouble |= class;
         self.state = State::Command;
     }
 
