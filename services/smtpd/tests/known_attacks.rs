@@ -1,4 +1,5 @@
-//! docs/known-attacks.md is kept true: each check, target, file and test that it names exists, and each check of tests/system/attacks.py is named there.
+//! docs/known-attacks.md is kept true: each check, target, file and test that it names exists, and each check of tests/system/attacks.py and
+//! recent_attacks.py is named there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,9 +49,13 @@ fn has_function(folder: &Path, name: &str) -> bool {
 #[test]
 fn the_page_and_the_tests_agree() {
     let page = read("docs/known-attacks.md");
-    let (script, targets, features) = (read("tests/system/attacks.py"), read("fuzz/targets/src/lib.rs"), read("docs/features.md"));
-    let checks = checks(&script);
-    assert!(checks.len() > 25, "the checks of attacks.py are not found: {checks:?}");
+    let (targets, features) = (read("fuzz/targets/src/lib.rs"), read("docs/features.md"));
+    let mut checks = BTreeSet::new();
+    for (script, at_least) in [("attacks", 25), ("recent_attacks", 8)] {
+        let found = self::checks(&read(&format!("tests/system/{script}.py")));
+        assert!(found.len() > at_least, "the checks of {script}.py are not found: {found:?}");
+        checks.extend(found);
+    }
     let mut wrong = Vec::new();
     let mut named = BTreeSet::new();
     for cell in cells(&page) {

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn cuts_of_long_lines() {
         let lines = [1900, 2040, 2044, 2045, 2046, 2047, 2048, 2049, 2060]
-            .map(|n| [b"250 ".repeat(1), b"x".repeat(n), b"\r".repeat(60), b"\n".to_vec()].concat());
+            .map(|n| [b"250 ".to_vec(), b"x".repeat(n), b"\r".repeat(60), b"\n".to_vec()].concat());
         for line in lines {
             let (whole, odd) = all(&line);
             let mut reader = ReplyReader::new(2048);
