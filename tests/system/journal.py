@@ -23,6 +23,10 @@ else:
     """)
     start()
 
+    def cut():
+        """The disk as it is at one moment: a copy that is the same after it was made as it was before."""
+        quiet(f"until cp {IMAGE} /tmp/cut && cmp -s {IMAGE} /tmp/cut; do :; done; mount -o loop /tmp/cut {COPY}")
+
     def at(top, where):
         return sorted(glob.glob(f"{top}/{where}/new/*"))
 
@@ -37,7 +41,7 @@ else:
         for rcpt, where in (("a@example.net", "v/a"), ("b@example.net", "v/b"), ("alice@example.com", "users/alice")):
             deliver(rcpt, number)
             # What was written so far; nobody has unmounted or synced the disk.
-            quiet(f"cp {IMAGE} /tmp/cut && mount -o loop /tmp/cut {COPY}")
+            cut()
             found = at(COPY, where)
             texts = [open(name).read() for name in found]
             check(len(found) == number and all(t.count("text of") == 500 for t in texts), f"{rcpt}: {number} after a power cut: {len(found)}")
@@ -64,7 +68,7 @@ else:
         # What they asked the kernel for is done, and no more comes.
         time.sleep(0.5)
         said = {box: len(re.findall(f"to=<{box}>.*status=sent", open("/var/log/maillog").read())) for box in boxes}
-        quiet(f"cp {IMAGE} /tmp/cut && mount -o loop /tmp/cut {COPY}")
+        cut()
         found = {box: [open(name).read() for name in at(COPY, where)] for box, where in boxes.items()}
         whole = {box: sum(text.count("text of") == 500 for text in texts) for box, texts in found.items()}
         check(all(whole[box] >= said[box] for box in boxes) and sum(said.values()) > 0, f"many, round {round}: {sum(said.values())} said to be delivered, {sum(whole.values())} there")

@@ -1,4 +1,4 @@
-"""mongodb: with a real server: all settings of mongodb_table(5), login, TLS, SRV records; mail by a virtual alias, the server's death in the middle, its return (S-DB-12, S-TABLE-11, S-INT-08, S-TRAP-14)"""
+"""mongodb: with a real server: all settings of mongodb_table(5), login, TLS, SRV records; mail by a virtual alias, the server's death in the middle, its return (S-DB-12, S-LIST-12, S-TABLE-11, S-INT-08, S-TRAP-14)"""
 import signal
 import sys
 
